@@ -1,0 +1,77 @@
+"""Which images stand in which batch, and how each is varied: pure functions of (seed, step).
+
+Nothing here remembers anything, so a run that is stopped and resumed sees the very batches it would have seen.
+"""
+
+import numpy as np
+import torch
+from torch.nn import functional as F
+
+from .errors import DataError
+
+
+def epoch_order(labels, images_per_person, seed, epoch):
+    """The order (N,) of one epoch: each image once, images of one person side by side in groups of `images_per_person`.
+
+    A batch drawn at random from thousands of people would hold almost no two images of one person, and the
+    verification signal would see no positive pair. Groups are shuffled, and so are the images of each person.
+    """
+    rng = np.random.default_rng([seed, epoch])
+    shuffled = rng.permutation(len(labels))
+    by_person = shuffled[np.argsort(labels[shuffled], kind="stable")]
+    sorted_labels = labels[by_person]
+    starts = np.flatnonzero(np.r_[True, sorted_labels[1:] != sorted_labels[:-1]])
+    place = np.arange(len(labels)) - np.repeat(starts, np.diff(np.r_[starts, len(labels)]))
+    group = np.cumsum(place % images_per_person == 0) - 1
+    return by_person[np.argsort(rng.permutation(group[-1] + 1)[group], kind="stable")]
+
+
+def check_labels(labels, images_per_person, batch_size):
+    """DataError where the labels cannot fill batches that hold pairs of one and of two people."""
+    counts = np.bincount(labels)
+    if (counts == 0).any():
+        raise DataError("labels: they are not 0..n-1 without gaps; number the people afresh")
+    if len(counts) < 2:
+        raise DataError("labels: one person only; training needs at least two")
+    if images_per_person > 1 and (counts < 2).any():
+        raise DataError(f"labels: {(counts < 2).sum()} people have one image, and pairs need two; drop them with min_images = 2")
+    if len(labels) < batch_size:
+        raise DataError(f"batch size {batch_size}: the set has {len(labels)} images only; use a smaller batch")
+
+
+def vary(images, shape, strength, generator):
+    """Random mirror, small similarity and colour changes: uint8 (B, 3, rows + 2m, columns + 2m) -> floats (B, 3, rows, columns) in -1..1.
+
+    strength: 0 none (mirror included), 1 the usual. No patch is ever erased: the nets of the occlusion study
+    must never have seen an occlusion. All random numbers come from `generator`, on the CPU, so that every device
+    draws the same.
+    """
+    device, n = images.device, len(images)
+    rows, columns = shape
+    x = images.float()
+    if strength == 0:
+        margin = (x.shape[2] - rows) // 2
+        return x[:, :, margin : margin + rows, margin : margin + columns] / 127.5 - 1
+    draw = torch.rand(n, 10, generator=generator) * 2 - 1
+    mirror = torch.where(draw[:, 0] < 0, -1.0, 1.0)
+    angle, scale = draw[:, 1] * 0.1 * strength, 1 + draw[:, 2] * 0.08 * strength
+    shift_x, shift_y = draw[:, 3] * 2.5 * strength, draw[:, 4] * 2.5 * strength  # pixels
+    # affine_grid works in units of half the picture; a turn in pixels needs the sides' ratio
+    half_w, half_h = columns / x.shape[3], rows / x.shape[2]
+    cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+    theta = torch.stack(
+        [
+            torch.stack([cos * mirror * half_w, -sin * half_w * rows / columns, 2 * shift_x / x.shape[3]], 1),
+            torch.stack([sin * mirror * half_h * columns / rows, cos * half_h, 2 * shift_y / x.shape[2]], 1),
+        ],
+        1,
+    )
+    grid = F.affine_grid(theta.to(device), (n, 3, rows, columns), align_corners=False)
+    x = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
+    gain = (1 + 0.25 * strength * draw[:, 5:6] + 0.08 * strength * draw[:, 6:9]).to(device)[:, :, None, None]  # exposure, colour cast
+    mean = x.mean((1, 2, 3), keepdim=True)
+    contrast = (1 + 0.2 * strength * draw[:, 9]).to(device)[:, None, None, None]
+    x = ((x - mean) * contrast + mean) * gain
+    grey = (torch.rand(n, generator=generator) < 0.1 * strength).to(device)[:, None, None, None]
+    x = torch.where(grey, x.mean(1, keepdim=True), x)
+    return x.clamp(0, 255) / 127.5 - 1
