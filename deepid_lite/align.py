@@ -1,8 +1,8 @@
 """Bring every face into one frame by a similarity transform from five landmarks.
 
-The DeepID papers align faces by a similarity from facial landmarks before they cut regions. A similarity turns,
-scales and shifts; it cannot shear or squeeze, so the shape of the face, which tells people apart, is kept.
-The least-squares similarity between two point sets has a closed form [Umeyama, TPAMI 1991].
+The DeepID papers align faces by a similarity from facial landmarks before they cut regions. A similarity
+turns, scales and shifts; it cannot shear or squeeze, so the shape of the face, which tells people apart, is
+kept. The least-squares similarity between two point sets has a closed form [Umeyama, TPAMI 1991].
 """
 
 import numpy as np
@@ -11,19 +11,23 @@ from PIL import Image
 from .errors import DataError
 
 FRAME = (144, 128)  # rows, columns of an aligned face
-LANDMARKS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")  # left and right in the picture
-TEMPLATE = np.array([[44, 60], [84, 60], [64, 85], [47, 104.5], [81, 104.5]], dtype=np.float32)  # (x, y) in the frame
+# left and right as one sees them in the picture
+LANDMARKS = ("left eye", "right eye", "nose", "left mouth corner", "right mouth corner")
+# where they belong: (x, y) in the frame
+TEMPLATE = np.array([[44, 60], [84, 60], [64, 85], [47, 104.5], [81, 104.5]], dtype=np.float32)
 
 
 def similarity(landmarks, template=TEMPLATE):
     """The similarity that carries `landmarks` closest to `template` in the least-squares sense.
 
     landmarks: (..., K, 2) points (x, y) in pixels; template: (K, 2). Returns (..., 2, 3) matrices A with
-    A @ (x, y, 1) in the template's frame. In two dimensions a similarity is multiplication by one complex number,
-    so Umeyama's problem is a linear regression of complex numbers, and it never yields a mirror image.
-    Raises DataError when all points of a face coincide or one is not finite.
+    A @ (x, y, 1) in the template's frame. In two dimensions a similarity is multiplication by one complex
+    number, so Umeyama's problem is a linear regression of complex numbers, and it never yields a mirror
+    image. Raises DataError when all points of a face coincide or one is not finite.
     """
     points = np.asarray(landmarks, dtype=np.float64)
+    if points.shape[-2:] != np.shape(template):
+        raise DataError(f"landmarks: got shape {points.shape}, wanted (..., {len(template)}, 2)")
     if not np.isfinite(points).all():
         raise DataError("landmarks: a coordinate is not finite; mend or drop that row")
     z = points[..., 0] + 1j * points[..., 1]
@@ -48,8 +52,8 @@ def transform_points(points, matrix):
 def align(image, landmarks, size=FRAME):
     """Warp one uint8 (H, W, 3) picture so that its five landmarks fall on the template.
 
-    Returns uint8 (rows, columns, 3). Pixels from outside the picture repeat its border, because a black corner
-    would be a feature of the photograph and not of the face.
+    Returns uint8 (rows, columns, 3). Pixels from outside the picture repeat its border, because a black
+    corner would be a feature of the photograph and not of the face.
     """
     matrix = similarity(landmarks)
     inverse = np.linalg.inv(np.vstack([matrix, [0, 0, 1]]))[:2]
@@ -69,5 +73,5 @@ def align(image, landmarks, size=FRAME):
         image = np.pad(image, ((before[1], after[1]), (before[0], after[0]), (0, 0)), mode="edge")
         inverse = inverse + np.array([[0, 0, before[0]], [0, 0, before[1]]])
     # PIL asks for the map from frame to picture, and samples at pixel centres by itself
-    warped = Image.fromarray(image).transform((columns, rows), Image.Transform.AFFINE, inverse.ravel(), Image.Resampling.BILINEAR)
-    return np.asarray(warped)
+    affine, bilinear = Image.Transform.AFFINE, Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(image).transform((columns, rows), affine, inverse.ravel(), bilinear))

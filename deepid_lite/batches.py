@@ -1,6 +1,7 @@
 """Which images stand in which batch, and how each is varied: pure functions of (seed, step).
 
-Nothing here remembers anything, so a run that is stopped and resumed sees the very batches it would have seen.
+Nothing here remembers anything, so a run that is stopped and resumed sees the very batches it would have
+seen.
 """
 
 import numpy as np
@@ -11,7 +12,8 @@ from .errors import DataError
 
 
 def epoch_order(labels, images_per_person, seed, epoch):
-    """The order (N,) of one epoch: each image once, images of one person side by side in groups of `images_per_person`.
+    """The order (N,) of one epoch: each image once, images of one person side by side in groups of
+    `images_per_person`.
 
     A batch drawn at random from thousands of people would hold almost no two images of one person, and the
     verification signal would see no positive pair. Groups are shuffled, and so are the images of each person.
@@ -28,23 +30,36 @@ def epoch_order(labels, images_per_person, seed, epoch):
 
 def check_labels(labels, images_per_person, batch_size):
     """DataError where the labels cannot fill batches that hold pairs of one and of two people."""
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer) or (labels < 0).any():
+        raise DataError("labels: they are not whole numbers from 0 on, one an image; number the people")
     counts = np.bincount(labels)
     if (counts == 0).any():
         raise DataError("labels: they are not 0..n-1 without gaps; number the people afresh")
     if len(counts) < 2:
         raise DataError("labels: one person only; training needs at least two")
     if images_per_person > 1 and (counts < 2).any():
-        raise DataError(f"labels: {(counts < 2).sum()} people have one image, and pairs need two; drop them with min_images = 2")
+        alone = (counts < 2).sum()
+        raise DataError(f"labels: {alone} people have one image, pairs need two; drop them: min_images = 2")
     if len(labels) < batch_size:
-        raise DataError(f"batch size {batch_size}: the set has {len(labels)} images only; use a smaller batch")
+        raise DataError(f"batch size {batch_size}: the set has {len(labels)} images; use a smaller batch")
+
+
+def check_images(images, labels, shape):
+    """DataError where images are not one uint8 crop a label, the net's input with a margin around it."""
+    wanted = f"uint8 ({len(labels)}, {shape[0]} + 2m, {shape[1]} + 2m, 3)"
+    margins = {side - net_side for side, net_side in zip(images.shape[1:3], shape, strict=False)}
+    fits = images.ndim == 4 and images.shape[3] == 3 and len(margins) == 1 and min(margins) >= 0
+    if not fits or min(margins) % 2 or len(images) != len(labels) or images.dtype != np.uint8:
+        raise DataError(f"images: got {images.dtype} {images.shape}, wanted {wanted}; crop the net's region")
 
 
 def vary(images, shape, strength, generator):
-    """Random mirror, small similarity and colour changes: uint8 (B, 3, rows + 2m, columns + 2m) -> floats (B, 3, rows, columns) in -1..1.
+    """Random mirror, small similarity and colour changes.
 
+    images: uint8 (B, 3, rows + 2m, columns + 2m). Returns floats (B, 3, rows, columns) in -1..1.
     strength: 0 none (mirror included), 1 the usual. No patch is ever erased: the nets of the occlusion study
-    must never have seen an occlusion. All random numbers come from `generator`, on the CPU, so that every device
-    draws the same.
+    must never have seen an occlusion. All random numbers come from `generator`, on the CPU, so that every
+    device draws the same.
     """
     device, n = images.device, len(images)
     rows, columns = shape
@@ -68,7 +83,8 @@ def vary(images, shape, strength, generator):
     )
     grid = F.affine_grid(theta.to(device), (n, 3, rows, columns), align_corners=False)
     x = F.grid_sample(x, grid, mode="bilinear", padding_mode="border", align_corners=False)
-    gain = (1 + 0.25 * strength * draw[:, 5:6] + 0.08 * strength * draw[:, 6:9]).to(device)[:, :, None, None]  # exposure, colour cast
+    gain = 1 + 0.25 * strength * draw[:, 5:6] + 0.08 * strength * draw[:, 6:9]  # exposure, colour cast
+    gain = gain.to(device)[:, :, None, None]
     mean = x.mean((1, 2, 3), keepdim=True)
     contrast = (1 + 0.2 * strength * draw[:, 9]).to(device)[:, None, None, None]
     x = ((x - mean) * contrast + mean) * gain

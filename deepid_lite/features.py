@@ -12,18 +12,21 @@ from .nets import to_input
 def extract(net, images, flip=True, layer=4, batch_size=256, precision="fp32", progress=False):
     """Features of region crops [DeepID2+, section 3: image and mirror image side by side].
 
-    images: uint8 (N, rows, columns, 3) of the net's input shape. Returns float32 (N, D), or (N, 2 D) with flip
-    (the picture's features, then its mirror's). All are >= 0; a neuron is active where its feature is > 0.
+    images: uint8 (N, rows, columns, 3) of the net's input shape. Returns float32 (N, D), or (N, 2 D) with
+    flip (the picture's features, then its mirror's). All are >= 0; a neuron is active where its feature is >
+    0.
     """
     expected = (*net.config["input_shape"], 3)
     if images.ndim != 4 or images.shape[1:] != expected or images.dtype != np.uint8:
-        raise DataError(f"features: got {images.dtype} {images.shape}, expected uint8 (N, {', '.join(map(str, expected))}): crop the region first")
+        got, wanted = f"{images.dtype} {images.shape}", f"uint8 (N, {', '.join(map(str, expected))})"
+        raise DataError(f"features: got {got}, wanted {wanted}; crop the region first")
     if layer not in net.heads:
         raise DataError(f"layer {layer}: this net has features on {', '.join(map(str, net.heads))}")
     device = next(net.parameters()).device
     net.eval()
     out = np.empty((len(images), net.dimension * (2 if flip else 1)), np.float32)
-    for i in tqdm(range(0, len(images), batch_size), disable=None if progress else True, desc="features", unit="batch"):
+    hide = None if progress else True  # None: hide where there is no terminal
+    for i in tqdm(range(0, len(images), batch_size), disable=hide, desc="features", unit="batch"):
         x = torch.as_tensor(np.ascontiguousarray(images[i : i + batch_size])).to(device).permute(0, 3, 1, 2)
         x = to_input(x).contiguous(memory_format=torch.channels_last)
         with torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16"):

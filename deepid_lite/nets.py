@@ -1,8 +1,9 @@
-"""DeepID, DeepID2 and DeepID2+: four convolutions, features from the last, from the last two, or from each of them.
+"""DeepID, DeepID2 and DeepID2+: four convolutions, features from the last, the last two, or each of them.
 
-DeepID [CVPR 2014] and DeepID2 [NIPS 2014] read one feature layer of 160 neurons from pool3 and conv4 together.
-DeepID2+ [CVPR 2015, section 2] has 128 maps in each convolution and a feature layer FC-n of 512 neurons on each of
-them, all supervised. Features are rectified: a neuron is active or exactly zero, which the studies of sparsity need.
+DeepID [CVPR 2014] and DeepID2 [NIPS 2014] read one feature layer of 160 neurons from pool3 and conv4
+together. DeepID2+ [CVPR 2015, section 2] has 128 maps in each convolution and a feature layer FC-n of 512
+neurons on each of them, all supervised. Features are rectified: a neuron is active or exactly zero, which the
+studies of sparsity need.
 """
 
 import torch
@@ -16,14 +17,17 @@ KERNELS = (4, 3, 3, 2)
 
 
 def map_sizes(input_shape):
-    """Sizes (rows, columns) of conv1..conv4 before pooling and of the maps handed on, after pooling where there is any."""
+    """Sizes (rows, columns) of conv1..conv4 before pooling, and of the maps that are handed on."""
     convolved, handed_on, size = [], [], tuple(input_shape)
     for layer, kernel in enumerate(KERNELS, start=1):
         size = tuple(side - kernel + 1 for side in size)
         convolved.append(size)
         size = tuple(side // 2 for side in size) if layer < 4 else size
         if min(size) < 1:
-            raise DataError(f"input {input_shape}: too small, nothing is left after layer {layer}; use 55 x 47, 47 x 47, 39 x 31 or 31 x 31")
+            raise DataError(
+                f"input {tuple(input_shape)}: too small, nothing is left after layer {layer}; "
+                "use 55 x 47, 47 x 47, 39 x 31 or 31 x 31"
+            )
         handed_on.append(size)
     return convolved, handed_on
 
@@ -31,33 +35,43 @@ def map_sizes(input_shape):
 class DeepIDNet(nn.Module):
     """The family: maps (conv1..conv4), `dimension` features from each layer in `heads`.
 
-    input_shape: (rows, columns) of the RGB input. skip: the last feature layer also sees pool3 (DeepID, DeepID2).
+    input_shape: (rows, columns) of the RGB input. skip: the last feature layer also sees pool3 (DeepID,
+    DeepID2).
     local: conv3 shared in 2 x 2 blocks and conv4 unshared; False makes both ordinary convolutions.
-    batch_norm: normalise each map after its pooling. It is a modern option; the papers have none. Feature layers are
-    never normalised, for that alone would switch half of the neurons on.
-    forward: (N, 3, rows, columns) floats in about -1..1 -> {head: (N, dimension) features >= 0}, before dropout.
+    batch_norm: normalise each map after its pooling and each feature layer before its ReLU. A modern option; the papers
+    have none. It starts every neuron as active on half of the images, so the studies of sparsity need their null.
+    forward: (N, 3, rows, columns) floats in about -1..1 -> {head: (N, dimension) features >= 0}, before
+    dropout.
     """
 
-    def __init__(self, input_shape, maps, dimension, heads, skip=False, batch_norm=False, dropout=0.0, local=True):
+    def __init__(
+        self, input_shape, maps, dimension, heads, skip=False, batch_norm=False, dropout=0.0, local=True
+    ):
         super().__init__()
-        if not set(heads) <= {1, 2, 3, 4} or 4 not in heads or (skip and tuple(heads) != (4,)):
-            raise DataError(f"heads {tuple(heads)}: use some of 1, 2, 3, 4 with 4 among them, and only 4 together with skip")
-        self.config = dict(input_shape=tuple(input_shape), maps=tuple(maps), dimension=dimension, heads=tuple(sorted(heads)), skip=skip, batch_norm=batch_norm, dropout=dropout, local=local)
-        self.heads, self.skip, self.dimension = tuple(sorted(heads)), skip, dimension
+        input_shape, maps, heads = tuple(input_shape), tuple(maps), tuple(sorted(heads))
+        if not set(heads) <= {1, 2, 3, 4} or 4 not in heads or (skip and heads != (4,)):
+            raise DataError(f"heads {heads}: use some of 1, 2, 3, 4 with 4 among them; with skip only 4")
+        if len(maps) != 4 or min(*maps, dimension) < 1:
+            raise DataError(f"maps {maps}, dimension {dimension}: use four positive numbers, and one")
+        self.config = dict(
+            input_shape=input_shape, maps=maps, dimension=dimension, heads=heads, skip=skip,
+            batch_norm=batch_norm, dropout=dropout, local=local,
+        )  # fmt: skip
+        self.heads, self.skip, self.dimension = heads, skip, dimension
         convolved, handed_on = map_sizes(input_shape)
-        channels = (3, *maps)
-        self.conv1 = nn.Conv2d(channels[0], maps[0], KERNELS[0])
-        self.conv2 = nn.Conv2d(channels[1], maps[1], KERNELS[1])
+        self.conv1 = nn.Conv2d(3, maps[0], KERNELS[0])
+        self.conv2 = nn.Conv2d(maps[0], maps[1], KERNELS[1])
         if local:
-            self.conv3 = LocallyConnected2d(channels[2], maps[2], KERNELS[2], convolved[2], share=2)
-            self.conv4 = LocallyConnected2d(channels[3], maps[3], KERNELS[3], convolved[3], share=1)
+            self.conv3 = LocallyConnected2d(maps[1], maps[2], KERNELS[2], convolved[2], share=2)
+            self.conv4 = LocallyConnected2d(maps[2], maps[3], KERNELS[3], convolved[3], share=1)
         else:
-            self.conv3 = nn.Conv2d(channels[2], maps[2], KERNELS[2])
-            self.conv4 = nn.Conv2d(channels[3], maps[3], KERNELS[3])
+            self.conv3 = nn.Conv2d(maps[1], maps[2], KERNELS[2])
+            self.conv4 = nn.Conv2d(maps[2], maps[3], KERNELS[3])
         self.norms = nn.ModuleList(nn.BatchNorm2d(m) if batch_norm else nn.Identity() for m in maps)
         sizes = [rows * columns * m for (rows, columns), m in zip(handed_on, maps, strict=True)]
-        inputs = {head: sizes[head - 1] + (sizes[2] if skip else 0) for head in self.heads}
-        self.fc = nn.ModuleDict({str(head): nn.Linear(inputs[head], dimension) for head in self.heads})
+        inputs = {head: sizes[head - 1] + (sizes[2] if skip else 0) for head in heads}
+        self.fc = nn.ModuleDict({str(head): nn.Linear(inputs[head], dimension) for head in heads})
+        self.feature_norms = nn.ModuleDict({str(head): nn.BatchNorm1d(dimension) if batch_norm else nn.Identity() for head in self.heads})
         self.dropout = nn.Dropout(dropout)  # between a feature layer and its classifier, see losses.py
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):
@@ -69,19 +83,21 @@ class DeepIDNet(nn.Module):
         for layer, convolve in enumerate((self.conv1, self.conv2, self.conv3, self.conv4)):
             x = convolve(x)
             if layer < 3:
-                x = F.max_pool2d(x, 2)  # before the ReLU, which commutes with the maximum and then has a quarter of the work
+                x = F.max_pool2d(x, 2)  # before the ReLU: the same result for a quarter of its work
             x = F.relu(self.norms[layer](x))
             maps.append(x)
         features = {}
         for head in self.heads:
-            flat = maps[head - 1].permute(0, 2, 3, 1).flatten(1)  # (rows, columns, channels): the order in memory
+            flat = _flat(maps[head - 1])
             if self.skip:
-                flat = torch.cat([maps[2].permute(0, 2, 3, 1).flatten(1), flat], dim=1)
-            features[head] = F.relu(self.fc[str(head)](flat))
+                flat = torch.cat([_flat(maps[2]), flat], dim=1)
+            features[head] = F.relu(self.feature_norms[str(head)](self.fc[str(head)](flat)))
         return features
 
 
-
+def _flat(maps):
+    """(N, channels, rows, columns) -> (N, rows * columns * channels), the order of channels-last."""
+    return maps.permute(0, 2, 3, 1).flatten(1)
 
 
 def DeepID(input_shape=(39, 31), maps=(20, 40, 60, 80), dimension=160, **options):

@@ -1,12 +1,17 @@
 """A training recipe: every number that a run depends on besides its images, read from a small TOML file."""
 
 import dataclasses
+import math
 import tomllib
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
+import torch
+
+from . import nets
 from .errors import DataError
+from .losses import TwoSignals
 
 
 @dataclass(frozen=True)
@@ -18,6 +23,7 @@ class Recipe:
     verification: dict = field(default_factory=dict)
     ident: float = 1.0  # weight of identification; 0 switches it off
     weight: float = 0.05  # lambda, weight of verification [DeepID2, section 4.1]; 0 switches it off
+    ramp: float = 0.0  # fraction of the run over which lambda rises from 0: unlearnt features collapse
     label_smoothing: float = 0.0
     optimizer: str = "adamw"  # or "sgd" (momentum 0.9)
     lr: float = 1e-3  # the highest rate; warm-up, then a cosine to zero (adamw), or steps (sgd)
@@ -35,7 +41,8 @@ class Recipe:
 
 def preset_names():
     """Names of the presets in the package."""
-    return sorted(path.stem for path in (resources.files(__package__) / "presets").iterdir() if path.name.endswith(".toml"))
+    folder = resources.files(__package__) / "presets"
+    return sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
 
 
 def read_recipe(name_or_path, **changes):
@@ -47,30 +54,55 @@ def read_recipe(name_or_path, **changes):
     else:
         path = resources.files(__package__) / "presets" / f"{name_or_path}.toml"
         if not path.is_file():
-            raise DataError(f"preset {name_or_path!r}: unknown; use {', '.join(preset_names())} or a .toml file")
+            raise DataError(f"preset {name_or_path!r}: unknown; use {', '.join(preset_names())} or a file")
     try:
-        values = tomllib.loads(path.read_text())
-    except tomllib.TOMLDecodeError as error:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise DataError(f"{path}: not TOML ({error})") from None
     values |= {key: value for key, value in changes.items() if value is not None}
-    known = {f.name: f.default if f.default is not dataclasses.MISSING else {} for f in dataclasses.fields(Recipe)}
+    defaults = dataclasses.asdict(Recipe())
     for key, value in values.items():
-        if key not in known:
-            raise DataError(f"{path}: unknown entry {key!r}; known are {', '.join(known)}")
-        wanted = (int, float) if isinstance(known[key], float) else type(known[key])
-        if not isinstance(value, wanted):
-            raise DataError(f"{path}: {key} = {value!r} should be of type {type(known[key]).__name__}")
-    return check(Recipe(**values))
+        if key not in defaults:
+            raise DataError(f"{path}: unknown entry {key!r}; known are {', '.join(defaults)}")
+        wanted = type(defaults[key])
+        fits = isinstance(value, (int, float) if wanted is float else wanted) and not isinstance(value, bool)
+        if not fits:
+            raise DataError(f"{path}: {key} = {value!r} should be of type {wanted.__name__}")
+    try:
+        return check(Recipe(**values))
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
+
+
+# what a number may be: (lowest, highest); whole numbers are told by their type
+RANGES = {
+    "ident": (0, math.inf), "weight": (0, math.inf), "ramp": (0, 1), "label_smoothing": (0, 0.99),
+    "lr": (1e-12, 1e3), "weight_decay": (0, math.inf), "warmup": (0, 0.99), "vary": (0, 2),
+    "seed": (0, 2**31), "epochs": (1, math.inf), "batch_size": (2, math.inf),
+    "images_per_person": (1, math.inf), "min_images": (1, math.inf),
+}  # fmt: skip
+CHOICES = {
+    "optimizer": ("adamw", "sgd"),
+    "precision": ("bf16", "fp32"),
+    "architecture": ("DeepID", "DeepID2", "DeepID2Plus"),
+}
 
 
 def check(recipe):
-    """The recipe, or DataError for a number that makes no sense."""
-    for name in ("epochs", "batch_size", "images_per_person", "min_images", "lr"):
-        if not getattr(recipe, name) > 0:
-            raise DataError(f"recipe: {name} = {getattr(recipe, name)}; use a positive number")
-    for name, allowed in (("optimizer", ("adamw", "sgd")), ("precision", ("bf16", "fp32")), ("architecture", ("DeepID", "DeepID2", "DeepID2Plus"))):
+    """The recipe, or DataError for an entry that makes no sense."""
+    for name, (low, high) in RANGES.items():
+        value = getattr(recipe, name)
+        if not low <= value <= high:
+            raise DataError(f"{name} = {value}; use a number from {low} to {high}")
+    for name, allowed in CHOICES.items():
         if getattr(recipe, name) not in allowed:
-            raise DataError(f"recipe: {name} = {getattr(recipe, name)!r}; use one of {', '.join(allowed)}")
-    if recipe.weight > 0 and recipe.min_images < 2:
-        raise DataError("recipe: verification needs pairs; set min_images = 2 or weight = 0")
+            raise DataError(f"{name} = {getattr(recipe, name)!r}; use one of {', '.join(allowed)}")
+    if recipe.weight > 0 and min(recipe.min_images, recipe.images_per_person) < 2:
+        raise DataError("verification needs pairs; set min_images, images_per_person >= 2, or weight = 0")
+    try:
+        with torch.device("meta"):  # built without memory, to hear now what it would say at the start
+            net = getattr(nets, recipe.architecture)(**recipe.net)
+            TwoSignals(net.heads, net.dimension, 2, recipe.weight, recipe.ident, **recipe.verification)
+    except (TypeError, ValueError) as error:
+        raise DataError(f"[net] or [verification]: {error}") from None
     return recipe

@@ -1,0 +1,373 @@
+"""Training: it learns, it can be killed at any moment, and several processes are one."""
+
+import csv
+import dataclasses
+import errno
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+
+from deepid_lite import checkpoints, training
+from deepid_lite.errors import DataError
+from deepid_lite.recipes import Recipe
+from deepid_lite.training import fingerprint, learning_rate, load_net, train
+
+TINY = Recipe(
+    net={"maps": [4, 4, 4, 4], "dimension": 8, "batch_norm": True, "dropout": 0.5},
+    verification={"every": 500}, epochs=4, batch_size=12, images_per_person=3, lr=2e-3, vary=0.5, precision="fp32",
+)  # fmt: skip
+
+
+def toy_set(n_people=10, each=6, margin=3, seed=0):
+    """Noisy pictures of people who are blobs of colour: learnable in seconds."""
+    rng = np.random.default_rng(seed)
+    shape = (55 + 2 * margin, 47 + 2 * margin, 3)
+    coarse = rng.integers(0, 256, (n_people, 4, 4, 3)).repeat(16, 1).repeat(16, 2)[:, : shape[0], : shape[1]]
+    labels = rng.permutation(np.repeat(np.arange(n_people), each))
+    images = coarse[labels] * 0.7 + rng.normal(0, 20, (len(labels), *shape)) + 30
+    return images.clip(0, 255).astype(np.uint8), labels
+
+
+IMAGES, LABELS = toy_set()
+STEPS = 20  # of TINY on it
+
+
+def rows_of(folder):
+    """The log without the column that depends on the clock."""
+    with open(folder / "log.csv") as file:
+        return [{k: v for k, v in row.items() if k != "images_per_second"} for row in csv.DictReader(file)]
+
+
+def weights_of(folder):
+    return checkpoints.load(folder / "weights.safetensors")[0]
+
+
+def assert_same_run(one, other):
+    ours, theirs = weights_of(one), weights_of(other)
+    assert ours.keys() == theirs.keys()
+    assert all(torch.equal(ours[name], theirs[name]) for name in ours)
+    assert rows_of(one) == rows_of(other)
+
+
+@pytest.fixture
+def every_step(monkeypatch):
+    monkeypatch.setattr(training, "LOG_EVERY", 1)
+
+
+def test_it_learns(tmp_path):
+    recipe = dataclasses.replace(TINY, epochs=30, vary=0.2, net=TINY.net | {"dropout": 0.0})
+    net = train(IMAGES, LABELS, recipe, tmp_path)
+    rows = rows_of(tmp_path)
+    assert float(rows[-1]["loss"]) < 0.5 * float(rows[0]["loss"])
+    assert float(rows[-1]["ident4"]) < 0.5 * np.log(10)
+    assert not net.training and next(net.parameters()).grad is not None
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log.csv", "weights.safetensors"]
+
+
+def test_the_log_has_one_row_in_twenty_steps(tmp_path):
+    train(IMAGES, LABELS, dataclasses.replace(TINY, epochs=9), tmp_path)
+    rows = rows_of(tmp_path)
+    assert [int(row["step"]) for row in rows] == [0, 20, 40, 44]
+    assert [int(row["epoch"]) for row in rows] == [0, 4, 8, 8]
+    columns = {f"{part}{head}" for part in ("ident", "verif", "margin") for head in (1, 2, 3, 4)}
+    assert set(rows[0]) == {"step", "epoch", "lr", "loss"} | columns
+    total = sum(float(rows[1][f"ident{h}"]) + TINY.weight * float(rows[1][f"verif{h}"]) for h in (1, 2, 3, 4))
+    assert float(rows[1]["loss"]) == pytest.approx(total, abs=1e-4)
+
+
+def test_weights_can_be_read_again(tmp_path):
+    net = train(IMAGES, LABELS, TINY, tmp_path)
+    again, facts = load_net(tmp_path / "weights.safetensors")
+    x = torch.randn(2, 3, 55, 47)
+    with torch.no_grad():
+        assert torch.equal(net(x)[4], again(x)[4])
+    assert facts["n_people"] == 10 and facts["data"] == fingerprint(IMAGES, LABELS)
+    assert facts["recipe"] == json.loads(json.dumps(dataclasses.asdict(TINY)))
+
+
+VARIANTS = {
+    "adamw": TINY,
+    "sgd": dataclasses.replace(TINY, optimizer="sgd", lr=0.01, ramp=0.5),
+    "cosine": dataclasses.replace(TINY, verification={"signal": "cosine"}),
+    "bf16": dataclasses.replace(TINY, precision="bf16", net=TINY.net | {"local": False}),
+    "DeepID2": dataclasses.replace(
+        TINY, architecture="DeepID2", net={"maps": [4, 4, 4, 4], "dimension": 8}, ident=0.0, weight=1.0
+    ),
+}
+
+
+@pytest.mark.parametrize("name", VARIANTS)
+def test_a_resumed_run_is_bit_for_bit_the_run_that_was_never_stopped(tmp_path, every_step, name):
+    """Stopped twice: in an epoch and between two, while pairs for the next margin are being collected."""
+    recipe = VARIANTS[name]
+    train(IMAGES, LABELS, recipe, tmp_path / "whole")
+    for stop in (7, 10):
+        train(IMAGES, LABELS, recipe, tmp_path / "parts", stop_after=stop)
+        _, facts = checkpoints.load(tmp_path / "parts" / "checkpoint.safetensors")
+        assert facts["step"] == stop
+        assert not (tmp_path / "parts" / "weights.safetensors").exists()
+    torch.manual_seed(123)  # the state outside plays no part
+    train(IMAGES, LABELS, recipe, tmp_path / "parts")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    assert [int(row["step"]) for row in rows_of(tmp_path / "parts")] == list(range(STEPS))
+    if recipe.verification == {"every": 500}:
+        assert len({row["margin4"] for row in rows_of(tmp_path / "parts")}) > 2  # it was re-set on the way
+
+
+def test_rows_after_the_checkpoint_are_written_once(tmp_path, every_step):
+    train(IMAGES, LABELS, TINY, tmp_path / "whole")
+    train(IMAGES, LABELS, TINY, tmp_path / "parts", stop_after=8)
+    rest = "8,1,0.001,9,9\n" * 3 + "9,1,0.0"  # as if killed later, in the middle of a row
+    with open(tmp_path / "parts" / "log.csv", "a") as file:
+        file.write(rest)
+    train(IMAGES, LABELS, TINY, tmp_path / "parts")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_another_seed_is_another_run(tmp_path):
+    train(IMAGES, LABELS, TINY, tmp_path / "a")
+    train(IMAGES, LABELS, dataclasses.replace(TINY, seed=1), tmp_path / "b")
+    assert rows_of(tmp_path / "a") != rows_of(tmp_path / "b")
+
+
+@pytest.mark.parametrize("changed", ["recipe", "architecture", "labels", "images"])
+def test_a_checkpoint_of_something_else_gets_one_line(tmp_path, changed):
+    train(IMAGES, LABELS, TINY, tmp_path, stop_after=2)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    images, labels, recipe = IMAGES.copy(), LABELS.copy(), TINY
+    if changed == "recipe":
+        recipe = dataclasses.replace(TINY, lr=0.1)
+    elif changed == "architecture":
+        recipe = dataclasses.replace(TINY, net=TINY.net | {"dimension": 9})
+    elif changed == "labels":
+        labels = (labels + 1) % 10
+    else:
+        images[0, 0, 0, 0] ^= 1
+    with pytest.raises(DataError, match="of another (recipe|data)") as error:
+        train(images, labels, recipe, tmp_path)
+    assert "\n" not in str(error.value)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+
+
+def test_a_damaged_checkpoint_gets_one_line(tmp_path):
+    train(IMAGES, LABELS, TINY, tmp_path, stop_after=2)
+    path = tmp_path / "checkpoint.safetensors"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-100])
+    with pytest.raises(DataError, match="cut short, damaged"):
+        train(IMAGES, LABELS, TINY, tmp_path)
+    path.write_bytes(whole)
+    tensors, facts = checkpoints.load(path)
+    del tensors["student.net.conv1.bias"]
+    checkpoints.save(path, tensors, facts)
+    with pytest.raises(DataError, match="not a checkpoint of this version"):
+        train(IMAGES, LABELS, TINY, tmp_path)
+
+
+def test_weights_of_another_architecture_get_one_line(tmp_path):
+    train(IMAGES, LABELS, TINY, tmp_path, stop_after=2)
+    with pytest.raises(DataError, match="do not fit the architecture"):
+        load_net(tmp_path / "checkpoint.safetensors")
+    checkpoints.save(tmp_path / "other", {"x": torch.zeros(1)}, {})
+    with pytest.raises(DataError, match="net description"):
+        load_net(tmp_path / "other")
+
+
+def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch, every_step):
+    train(IMAGES, LABELS, TINY, tmp_path / "parts", stop_after=5)
+    before = (tmp_path / "parts" / "checkpoint.safetensors").read_bytes()
+
+    def no_space(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(checkpoints, "save_file", no_space)
+        with pytest.raises(DataError, match="No space left"):
+            train(IMAGES, LABELS, TINY, tmp_path / "parts", stop_after=9)
+    assert (tmp_path / "parts" / "checkpoint.safetensors").read_bytes() == before
+    train(IMAGES, LABELS, TINY, tmp_path / "parts")  # and the run goes on from it
+    train(IMAGES, LABELS, TINY, tmp_path / "whole")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux's device that is always full")
+def test_a_log_on_a_full_disk_gets_one_line(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepid_lite.progress.open", lambda *_, **__: open("/dev/full", "w"), raising=False)
+    with pytest.raises(DataError, match="log.csv: cannot be written"):
+        train(IMAGES, LABELS, TINY, tmp_path)
+
+
+def test_a_folder_that_cannot_be_made_gets_one_line(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot be written"):
+        train(IMAGES, LABELS, TINY, tmp_path / "file")
+
+
+def test_a_run_that_diverges_stops_with_one_line(tmp_path):
+    wild = dataclasses.replace(TINY, optimizer="sgd", net={"maps": [4, 4, 4, 4], "dimension": 8}, lr=1e3, epochs=9)
+    with pytest.raises(DataError, match="use a lower lr") as error:
+        train(IMAGES, LABELS, wild, tmp_path)
+    assert "\n" not in str(error.value) and not (tmp_path / "weights.safetensors").exists()
+
+
+def test_a_diverged_net_does_not_replace_the_last_good_checkpoint(tmp_path):
+    train(IMAGES, LABELS, TINY, tmp_path, stop_after=2)
+    before = (tmp_path / "checkpoint.safetensors").read_bytes()
+    student = training.Student(TINY, 10)
+    with torch.no_grad():
+        student.net.conv1.weight[0, 0, 0, 0] = torch.nan
+    with pytest.raises(DataError, match="use a lower lr"):
+        training._save(tmp_path / "checkpoint.safetensors", {}, student, torch.optim.SGD(student.parameters()), 4)
+    assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"labels": np.where(LABELS == 3, 11, LABELS)}, "without gaps"),
+        ({"labels": np.r_[LABELS[:-1], 10]}, "people have one image"),
+        ({"labels": LABELS[:-1]}, "crop the net's region"),
+        ({"images": IMAGES[:, :50]}, "crop the net's region"),
+        ({"images": IMAGES.astype(np.float32)}, "crop the net's region"),
+        ({"recipe": dataclasses.replace(TINY, batch_size=100)}, "smaller batch"),
+        ({"device": "gpu"}, "use cpu or cuda"),
+    ],
+)
+def test_wrong_input_gets_one_line_and_leaves_nothing(tmp_path, change, says):
+    wanted = {"images": IMAGES, "labels": LABELS, "recipe": TINY, "folder": tmp_path / "run"} | change
+    with pytest.raises(DataError, match=says) as error:
+        train(**wanted)
+    assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
+def test_no_gpu_when_one_is_asked_for(tmp_path):
+    with pytest.raises(DataError, match="device cuda: torch can use no GPU here"):
+        train(IMAGES, LABELS, TINY, tmp_path, device="cuda")
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_gpu_and_cpu_take_turns_in_one_process(tmp_path):
+    for device in ("cpu", "cuda", "cpu"):
+        net = train(IMAGES, LABELS, TINY, tmp_path / device, device=device)
+        assert next(net.parameters()).device.type == device
+
+
+def test_one_image_a_person_will_do_without_pairs(tmp_path):
+    recipe = dataclasses.replace(TINY, weight=0.0, epochs=2, images_per_person=1)
+    labels = np.arange(len(IMAGES))
+    train(IMAGES, labels, recipe, tmp_path)
+    assert "verif4" not in rows_of(tmp_path)[0]
+
+
+def test_biases_are_not_decayed_and_wide_layers_take_smaller_steps():
+    student = training.Student(TINY, 10)
+    groups = training._optimizer(student, TINY, torch.device("cpu")).param_groups
+    names = {p: name for name, p in student.named_parameters()}
+    assert sorted(names.values()) == sorted(names[p] for group in groups for p in group["params"])
+    for group in groups:
+        for p in group["params"]:
+            name = names[p]
+            assert (group["weight_decay"] > 0) == (name.endswith("weight") and "norms." not in name)
+            expected = 1152 / (26 * 22 * 4) if name == "net.fc.1.weight" else 1.0
+            assert group["scale"] == pytest.approx(expected)
+
+
+def test_learning_rates():
+    adamw = [learning_rate(TINY, p) for p in np.linspace(0, 1, 101)]
+    assert adamw[0] == pytest.approx(0.04 * TINY.lr) and max(adamw) == pytest.approx(TINY.lr)
+    assert np.argmax(adamw) == 10 and adamw[-1] == pytest.approx(0, abs=1e-12)
+    assert (np.diff(adamw[:11]) > 0).all() and (np.diff(adamw[10:]) < 0).all()
+    sgd = dataclasses.replace(TINY, optimizer="sgd", lr=1.0)
+    assert [learning_rate(sgd, p) for p in (0, 0.59, 0.6, 0.84, 0.85, 1)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    ramped = dataclasses.replace(TINY, ramp=0.5)
+    assert [training.verification_ramp(ramped, p) for p in (0, 0.25, 0.5, 1)] == [0, 0.5, 1, 1]
+    assert training.verification_ramp(TINY, 0) == 1
+
+
+def test_fingerprint_sees_pixels_labels_and_order():
+    assert fingerprint(IMAGES, LABELS) == fingerprint(IMAGES.copy(), LABELS.astype(np.int32))
+    other = IMAGES.copy()
+    other[-1, 5, 5, 1] ^= 1
+    prints = {fingerprint(IMAGES, LABELS), fingerprint(other, LABELS), fingerprint(IMAGES[::-1], LABELS),
+              fingerprint(IMAGES, LABELS[::-1]), fingerprint(IMAGES[:-1], LABELS[:-1])}  # fmt: skip
+    assert len(prints) == 5
+
+
+# the slow ones: processes of their own
+
+CHILD = """
+import sys, dataclasses, torch
+torch.set_num_threads(1)
+sys.path.insert(0, {tests!r})
+from test_training import IMAGES, LABELS, TINY, training
+training.LOG_EVERY = 1
+recipe = dataclasses.replace(TINY, **{changes!r})
+training.train(IMAGES, LABELS, recipe, {folder!r}, device="cpu", checkpoint_minutes=0.0001)
+"""
+
+
+def child(folder, launcher=(), **changes):
+    code = CHILD.format(tests=os.path.dirname(__file__), folder=str(folder), changes=changes)
+    script = folder.with_name(folder.name + ".py")
+    script.write_text(code)
+    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    command = [sys.executable, *launcher, str(script)]
+    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_rows(path, n, process):
+    """Until the log holds n rows."""
+    until = time.monotonic() + 120
+    while not path.is_file() or path.read_text().count("\n") <= n:
+        assert process.poll() is None, process.stderr.read()
+        assert time.monotonic() < until
+        time.sleep(0.002)
+
+
+def test_killed_twice_at_random_moments(tmp_path):
+    """kill -9, so that nothing can tidy up; then the run goes on and ends as if nothing had been."""
+    changes = {"epochs": 12}  # 60 steps
+    folder = tmp_path / "killed"
+    for n_rows in sorted(random.sample(range(2, 45), 2)):
+        process = child(folder, **changes)
+        wait_for_rows(folder / "log.csv", n_rows, process)
+        time.sleep(random.uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
+    assert checkpoints.load(folder / "checkpoint.safetensors")[1]["step"] > 0
+    last, whole = child(folder, **changes), child(tmp_path / "whole", **changes)
+    for process in (last, whole):
+        _, errors = process.communicate(timeout=120)
+        assert process.returncode == 0, errors
+    assert_same_run(tmp_path / "whole", folder)
+    assert [int(row["step"]) for row in rows_of(folder)] == list(range(60))
+    assert sorted(p.name for p in folder.iterdir()) == ["log.csv", "weights.safetensors"]
+
+
+def test_two_processes_are_one(tmp_path):
+    """With no dropout and no batch norm, whose statistics would be those of half a batch."""
+    changes = {
+        "net": {"maps": [4, 4, 4, 4], "dimension": 8, "dropout": 0.0}, "weight": 0.5, "lr": 1e-3, "epochs": 3,
+    }  # fmt: skip
+    one = child(tmp_path / "one", **changes)
+    two = child(tmp_path / "two", ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"), **changes)
+    for process in (one, two):
+        _, errors = process.communicate(timeout=240)
+        assert process.returncode == 0, errors
+    ours, theirs = rows_of(tmp_path / "one"), rows_of(tmp_path / "two")
+    assert len(ours) == len(theirs) == 15
+    for a, b in zip(ours, theirs, strict=True):
+        for column in a:
+            assert float(a[column]) == pytest.approx(float(b[column]), abs=2e-5), (a["step"], column)
+    for name, tensor in weights_of(tmp_path / "one").items():
+        torch.testing.assert_close(weights_of(tmp_path / "two")[name], tensor, atol=1e-4, rtol=1e-3)
