@@ -1,0 +1,96 @@
+"""A net, the region it looks at and its Joint Bayesian model in one safetensors file.
+
+`pretrained("lite")` was trained on the synthetic faces, `pretrained("webfaces")` on photographs; the latter is for
+research and teaching only. Numbers are kept as fp16 where 11 bits are enough, and nothing in the file is code.
+"""
+
+from dataclasses import asdict, dataclass
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import FunctionTransformer
+
+from . import checkpoints, nets
+from .errors import DataError
+from .joint_bayesian import JointBayesian
+from .regions import Region
+
+
+@dataclass
+class Pretrained:
+    """net: in evaluation mode. region: what to crop for it. verifier: square root, PCA and Joint Bayesian. card: facts."""
+
+    net: nets.DeepIDNet
+    region: Region
+    verifier: Pipeline
+    card: dict
+
+
+def make_verifier(n_components=120, update="exact"):
+    """Unfitted pipeline from features (N, D): square root, PCA, Joint Bayesian.
+
+    Rectified features are skewed to the right; the root brings them closer to the Gaussians that Joint Bayesian
+    assumes. Score pairs with `z = verifier[:-1].transform(features)` and `verifier[-1].score_pairs(z[i], z[j])`.
+    """
+    return make_pipeline(FunctionTransformer(np.sqrt), PCA(n_components, random_state=0), JointBayesian(update))
+
+
+def names():
+    """Models that this installation holds."""
+    folder = resources.files(__package__) / "weights"
+    return sorted(path.name.removesuffix(".safetensors") for path in folder.iterdir() if path.name.endswith(".safetensors"))
+
+
+def pretrained(name="lite"):
+    """A model by name ("lite", "webfaces") or from a file that `save_model` wrote."""
+    path = Path(name)
+    if path.suffix != ".safetensors":
+        path = Path(str(resources.files(__package__) / "weights" / f"{name}.safetensors"))
+        if not path.is_file():
+            raise DataError(f"model {name!r}: this installation has {', '.join(names()) or 'none'}; or give a .safetensors file")
+    return load_model(path)
+
+
+def save_model(path, model, without_heads=()):
+    """Write a Pretrained. without_heads: feature layers to leave out (FC-1 alone has 37 million weights)."""
+    heads = tuple(h for h in model.net.heads if h not in without_heads)
+    gone = tuple(f"fc.{h}." for h in without_heads)
+    # convolutions and FC layers are products of thousands of terms: fp16 is enough; running statistics stay fp32
+    tensors = {
+        f"net.{name}": t.half() if t.is_floating_point() and "norms" not in name else t
+        for name, t in model.net.state_dict().items()
+        if not name.startswith(gone)
+    }
+    _, pca, joint = (step for _, step in model.verifier.steps)
+    arrays = {"pca.mean": pca.mean_, "pca.components": pca.components_, "joint.mean": joint.mean_, "joint.S_mu": joint.S_mu_, "joint.S_eps": joint.S_eps_}
+    tensors |= {name: torch.as_tensor(np.asarray(a, dtype=np.float32)) for name, a in arrays.items()}
+    checkpoints.save(path, tensors, {"net": model.net.config | {"heads": heads}, "region": asdict(model.region), "card": model.card})
+
+
+def load_model(path):
+    """Read what `save_model` wrote."""
+    tensors, facts = checkpoints.load(path)
+    try:
+        net = nets.build(facts["net"])
+        net.load_state_dict({n[4:]: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items() if n.startswith("net.")})
+        region = Region(**{**facts["region"], "shape": tuple(facts["region"]["shape"])})
+        arrays = {n: t.double().numpy() for n, t in tensors.items() if not n.startswith("net.")}
+        verifier = make_verifier(len(arrays["joint.mean"]))
+        _restore(verifier, arrays)
+    except (KeyError, RuntimeError, TypeError):
+        raise DataError(f"{path}: no model of this version (net, region and Joint Bayesian); train it again") from None
+    return Pretrained(net.eval().to(memory_format=torch.channels_last), region, verifier, facts.get("card", {}))
+
+
+def _restore(verifier, arrays):
+    """Put stored numbers into a fresh pipeline, as fitting would."""
+    root, pca, _ = (step for _, step in verifier.steps)
+    pca.mean_, pca.components_ = arrays["pca.mean"], arrays["pca.components"]
+    pca.n_components_, pca.n_features_in_ = pca.components_.shape
+    pca.explained_variance_ = np.ones(pca.n_components_)  # used only by whitening, which is off
+    root.fit(np.zeros((1, pca.n_features_in_)))
+    verifier.steps[-1] = ("jointbayesian", JointBayesian.from_covariances(arrays["joint.mean"], arrays["joint.S_mu"], arrays["joint.S_eps"]))
