@@ -38,8 +38,9 @@ class DeepIDNet(nn.Module):
     input_shape: (rows, columns) of the RGB input. skip: the last feature layer also sees pool3 (DeepID,
     DeepID2).
     local: conv3 shared in 2 x 2 blocks and conv4 unshared; False makes both ordinary convolutions.
-    batch_norm: normalise each map after its pooling and each feature layer before its ReLU. A modern option; the papers
-    have none. It starts every neuron as active on half of the images, so the studies of sparsity need their null.
+    batch_norm: normalise each map after its pooling and each feature layer before its ReLU. A modern option; the
+    papers have none. It starts every neuron as active on half of the images, so the studies of sparsity need
+    their null.
     forward: (N, 3, rows, columns) floats in about -1..1 -> {head: (N, dimension) features >= 0}, before
     dropout.
     """
@@ -71,7 +72,9 @@ class DeepIDNet(nn.Module):
         sizes = [rows * columns * m for (rows, columns), m in zip(handed_on, maps, strict=True)]
         inputs = {head: sizes[head - 1] + (sizes[2] if skip else 0) for head in heads}
         self.fc = nn.ModuleDict({str(head): nn.Linear(inputs[head], dimension) for head in heads})
-        self.feature_norms = nn.ModuleDict({str(head): nn.BatchNorm1d(dimension) if batch_norm else nn.Identity() for head in self.heads})
+        self.feature_norms = nn.ModuleDict(
+            {str(head): nn.BatchNorm1d(dimension) if batch_norm else nn.Identity() for head in heads}
+        )
         self.dropout = nn.Dropout(dropout)  # between a feature layer and its classifier, see losses.py
         for module in self.modules():
             if isinstance(module, nn.Conv2d | nn.Linear):

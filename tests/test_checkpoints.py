@@ -20,7 +20,8 @@ def test_round_trip(tmp_path):
     checkpoints.save(path, TENSORS, FACTS)
     tensors, facts = checkpoints.load(path)
     assert facts == FACTS and set(tensors) == set(TENSORS)
-    assert all(torch.equal(tensors[name], t) and tensors[name].dtype == t.dtype for name, t in TENSORS.items())
+    for name, tensor in TENSORS.items():
+        assert torch.equal(tensors[name], tensor) and tensors[name].dtype == tensor.dtype
     assert [p.name for p in path.parent.iterdir()] == ["x.safetensors"]
 
 
@@ -91,7 +92,8 @@ except checkpoints.DataError as error:
     def limit():
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
 
-    run = subprocess.run([sys.executable, "-c", code, str(path)], preexec_fn=limit, capture_output=True, text=True)
+    command = [sys.executable, "-c", code, str(path)]
+    run = subprocess.run(command, preexec_fn=limit, capture_output=True, text=True)
     assert run.returncode == 1 and "cannot be written" in run.stderr and len(run.stderr.splitlines()) == 1
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
 
@@ -107,9 +109,10 @@ def test_a_folder_that_is_a_file_gets_one_line(tmp_path):
     lambda p: torch.optim.SGD(p, lr=0.1, momentum=0.9),
 ])  # fmt: skip
 def test_optimiser_goes_on_bit_for_bit(tmp_path, make):
-    """Also for weights that lie channels-last in memory, whose moments come back from the file in plain order."""
+    """Also for weights that lie channels-last in memory, whose moments come from the file in plain order."""
     torch.manual_seed(0)
-    start = [torch.randn(8, 4, 3, 3).to(memory_format=torch.channels_last), torch.randn(5, 2), torch.randn(())]
+    kernel = torch.randn(8, 4, 3, 3).to(memory_format=torch.channels_last)
+    start = [kernel, torch.randn(5, 2), torch.randn(())]
     gradients = [[torch.randn_like(t) for t in start] for _ in range(4)]
 
     def fresh(values):

@@ -71,7 +71,8 @@ def test_equal_banks_are_an_ordinary_convolution():
     with torch.no_grad():
         layer.weight[:] = layer.weight[0, 0].clone()
         layer.bias[:] = layer.bias[0, 0].clone()
-    torch.testing.assert_close(layer(x), F.conv2d(x, layer.weight[0, 0].permute(3, 2, 0, 1), layer.bias[0, 0]))
+    kernel = layer.weight[0, 0].permute(3, 2, 0, 1)
+    torch.testing.assert_close(layer(x), F.conv2d(x, kernel, layer.bias[0, 0]))
 
 
 def test_weights_are_shared_inside_their_block_only():
@@ -100,7 +101,9 @@ def test_autocast_computes_in_bf16():
     torch.testing.assert_close(y.float(), layer(x), atol=0.1, rtol=0.05)
 
 
-@pytest.mark.parametrize(("size", "share"), [((5, 4), 2), ((4, 5), 2), ((0, 4), 1), ((4, 4), 0), ((4, 4), (2, 3))])
+@pytest.mark.parametrize(
+    ("size", "share"), [((5, 4), 2), ((4, 5), 2), ((0, 4), 1), ((4, 4), 0), ((4, 4), (2, 3))]
+)
 def test_maps_without_whole_blocks_are_refused(size, share):
     with pytest.raises(DataError, match="whole blocks"):
         LocallyConnected2d(1, 1, 2, size, share)

@@ -73,7 +73,7 @@ def _cosine(weight_and_bias, features):
 @pytest.mark.parametrize("given_pairs", [False, True])
 @pytest.mark.parametrize("dtype", [torch.float32, torch.double])
 def test_gradient_at_distance_zero_is_zero(signal, branches, given_pairs, dtype):
-    """All features equal, pairs of one person and of two: nothing may be nan, and no direction is preferred."""
+    """All features equal, pairs of one person and of two: no nan, and no direction is preferred."""
     features = torch.ones(6, 4, dtype=dtype, requires_grad=True)
     pairs = all_pairs(LABELS)[:2] if given_pairs else None
     loss = Verification(signal, branches, margin=1.0).to(dtype)

@@ -22,7 +22,8 @@ from deepid_lite.training import fingerprint, learning_rate, load_net, train
 
 TINY = Recipe(
     net={"maps": [4, 4, 4, 4], "dimension": 8, "batch_norm": True, "dropout": 0.5},
-    verification={"every": 500}, epochs=4, batch_size=12, images_per_person=3, lr=2e-3, vary=0.5, precision="fp32",
+    verification={"every": 500}, epochs=4, batch_size=12, images_per_person=3, lr=2e-3, vary=0.5,
+    precision="fp32",
 )  # fmt: skip
 
 
@@ -38,6 +39,15 @@ def toy_set(n_people=10, each=6, margin=3, seed=0):
 
 IMAGES, LABELS = toy_set()
 STEPS = 20  # of TINY on it
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Sums come out the same in this process and in those that it starts."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def rows_of(folder):
@@ -63,7 +73,7 @@ def every_step(monkeypatch):
 
 
 def test_it_learns(tmp_path):
-    recipe = dataclasses.replace(TINY, epochs=30, vary=0.2, net=TINY.net | {"dropout": 0.0})
+    recipe = dataclasses.replace(TINY, epochs=24, lr=0.03, vary=0.0, net=TINY.net | {"dropout": 0.0})
     net = train(IMAGES, LABELS, recipe, tmp_path)
     rows = rows_of(tmp_path)
     assert float(rows[-1]["loss"]) < 0.5 * float(rows[0]["loss"])
@@ -212,7 +222,8 @@ def test_a_folder_that_cannot_be_made_gets_one_line(tmp_path):
 
 
 def test_a_run_that_diverges_stops_with_one_line(tmp_path):
-    wild = dataclasses.replace(TINY, optimizer="sgd", net={"maps": [4, 4, 4, 4], "dimension": 8}, lr=1e3, epochs=9)
+    net = {"maps": [4, 4, 4, 4], "dimension": 8}
+    wild = dataclasses.replace(TINY, optimizer="sgd", net=net, lr=1e3, epochs=9)
     with pytest.raises(DataError, match="use a lower lr") as error:
         train(IMAGES, LABELS, wild, tmp_path)
     assert "\n" not in str(error.value) and not (tmp_path / "weights.safetensors").exists()
@@ -225,7 +236,8 @@ def test_a_diverged_net_does_not_replace_the_last_good_checkpoint(tmp_path):
     with torch.no_grad():
         student.net.conv1.weight[0, 0, 0, 0] = torch.nan
     with pytest.raises(DataError, match="use a lower lr"):
-        training._save(tmp_path / "checkpoint.safetensors", {}, student, torch.optim.SGD(student.parameters()), 4)
+        optimizer = torch.optim.SGD(student.parameters())
+        training._save(tmp_path / "checkpoint.safetensors", {}, student, optimizer, 4)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
 
 
@@ -287,7 +299,8 @@ def test_learning_rates():
     assert np.argmax(adamw) == 10 and adamw[-1] == pytest.approx(0, abs=1e-12)
     assert (np.diff(adamw[:11]) > 0).all() and (np.diff(adamw[10:]) < 0).all()
     sgd = dataclasses.replace(TINY, optimizer="sgd", lr=1.0)
-    assert [learning_rate(sgd, p) for p in (0, 0.59, 0.6, 0.84, 0.85, 1)] == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
+    rates = [learning_rate(sgd, p) for p in (0, 0.59, 0.6, 0.84, 0.85, 1)]
+    assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
     ramped = dataclasses.replace(TINY, ramp=0.5)
     assert [training.verification_ramp(ramped, p) for p in (0, 0.25, 0.5, 1)] == [0, 0.5, 1, 1]
     assert training.verification_ramp(TINY, 0) == 1
@@ -320,6 +333,7 @@ def child(folder, launcher=(), **changes):
     script = folder.with_name(folder.name + ".py")
     script.write_text(code)
     environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+    environment.pop("WORLD_SIZE", None)
     command = [sys.executable, *launcher, str(script)]
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
 
@@ -333,7 +347,7 @@ def wait_for_rows(path, n, process):
         time.sleep(0.002)
 
 
-def test_killed_twice_at_random_moments(tmp_path):
+def test_killed_twice_at_random_moments(tmp_path, every_step):
     """kill -9, so that nothing can tidy up; then the run goes on and ends as if nothing had been."""
     changes = {"epochs": 12}  # 60 steps
     folder = tmp_path / "killed"
@@ -345,10 +359,10 @@ def test_killed_twice_at_random_moments(tmp_path):
         process.communicate()
         assert process.returncode == -signal.SIGKILL
     assert checkpoints.load(folder / "checkpoint.safetensors")[1]["step"] > 0
-    last, whole = child(folder, **changes), child(tmp_path / "whole", **changes)
-    for process in (last, whole):
-        _, errors = process.communicate(timeout=120)
-        assert process.returncode == 0, errors
+    process = child(folder, **changes)
+    _, errors = process.communicate(timeout=120)
+    assert process.returncode == 0, errors
+    train(IMAGES, LABELS, dataclasses.replace(TINY, **changes), tmp_path / "whole", device="cpu")
     assert_same_run(tmp_path / "whole", folder)
     assert [int(row["step"]) for row in rows_of(folder)] == list(range(60))
     assert sorted(p.name for p in folder.iterdir()) == ["log.csv", "weights.safetensors"]
@@ -360,7 +374,8 @@ def test_two_processes_are_one(tmp_path):
         "net": {"maps": [4, 4, 4, 4], "dimension": 8, "dropout": 0.0}, "weight": 0.5, "lr": 1e-3, "epochs": 3,
     }  # fmt: skip
     one = child(tmp_path / "one", **changes)
-    two = child(tmp_path / "two", ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2"), **changes)
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    two = child(tmp_path / "two", torchrun, **changes)
     for process in (one, two):
         _, errors = process.communicate(timeout=240)
         assert process.returncode == 0, errors

@@ -1,0 +1,36 @@
+# `make help` lists the targets. Needs only Python 3.11 or newer, git and make.
+PYTHON ?= python3
+VENV   := .venv
+PY     := $(VENV)/bin/python
+STAMP  := $(VENV)/.deepid-installed
+
+.PHONY: help book test lint twins lite clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1	\2/p' Makefile
+
+# The stamp is written last: an interrupted installation starts again.
+$(STAMP): pyproject.toml constraints.txt
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
+	test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book,dev]"
+	touch $@
+
+book: $(STAMP)  ## execute every chapter on the synthetic faces and build the book into _build/html
+	$(PY) book/_tools/build.py
+
+test: $(STAMP)  ## run the linter, then all tests
+	$(PY) -m ruff check .
+	$(PY) -m pytest -q
+
+lint: $(STAMP)  ## run the linter alone
+	$(PY) -m ruff check .
+
+twins: $(STAMP)  ## write the Colab notebook beside every chapter
+	$(PY) book/_tools/twins.py
+
+lite: $(STAMP)  ## train the net that ships in the package anew
+	$(PY) -m deepid_lite train --preset lite --publish
+
+clean:  ## remove what the other targets made, the virtual environment too
+	rm -rf _build $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis

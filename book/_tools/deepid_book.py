@@ -1,0 +1,143 @@
+"""Sphinx extension of this book: what Jupyter Book leaves open.
+
+- `chapter-card`: the line under a chapter's title (Colab, notebook, module, time, hardware);
+- the cache of executed chapters is keyed on everything that a chapter's output depends on;
+- MathJax is served from the book itself; scripts that would load from another host are dropped;
+- docstrings are plain text: they are shown as they are, not read as reStructuredText.
+"""
+
+import hashlib
+import importlib.util
+import re
+import shutil
+from pathlib import Path
+
+from book_source import BOOK, ROOT, chapters, repository
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.util.docutils import SphinxDirective
+
+MATHJAX = ("tex-chtml-full.js", "output/chtml/fonts/woff-v2")
+
+
+class ChapterCard(SphinxDirective):
+    """```{chapter-card}``` with :module:, :time: and :needs:."""
+
+    option_spec = {"module": directives.unchanged_required, "time": directives.unchanged_required,
+                   "needs": directives.unchanged_required}
+
+    def run(self):
+        missing = [name for name in self.option_spec if name not in self.options]
+        if missing:
+            raise self.error(f"chapter-card needs :{missing[0]}:")
+        name, links = self.env.docname, repository()
+        items = [("Open in Colab", f"{links['colab']}/{name}.ipynb"),
+                 ("Download the notebook", f"_sources/{name}.ipynb")]
+        items += [(f"deepid_lite/{module}.py", f"{links['blob']}/deepid_lite/{module}.py")
+                  for module in re.split(r",\s*", self.options["module"])]
+        line = nodes.paragraph(classes=["chapter-card"])
+        for text, address in items:
+            line += [nodes.reference("", text, refuri=address, internal=False), nodes.Text(" · ")]
+        line += nodes.Text(f"about {self.options['time']} on {self.options['needs']}")
+        return [line]
+
+
+def execution_key() -> str:
+    """A hash of what chapters' outputs depend on besides their own cells.
+
+    The chapters always run on the embedded synthetic faces, so no choice of data enters.
+    """
+    digest = hashlib.sha256()
+    files = [*(ROOT / "deepid_lite").rglob("*"), *(BOOK / "results").rglob("*")]
+    for path in sorted([ROOT / "constraints.txt", *files]):
+        if path.is_file() and path.suffix in (".py", ".txt", ".toml", ".json", ".safetensors"):
+            digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:16]
+
+
+def set_cache(app, config):
+    """Name the cache after the key; as an `env` value the key also makes Sphinx read every page again."""
+    folder = ROOT / "_build"
+    config.deepid_execution_key = execution_key()
+    cache = folder / f".jupyter_cache-{config.deepid_execution_key}"
+    for old in folder.glob(".jupyter_cache-*"):
+        if old != cache:
+            shutil.rmtree(old)
+    config.nb_execution_cache_path = str(cache)
+
+
+def own_scripts_only(app, pagename, templatename, context, doctree):
+    """Drop sphinx-thebe (live code, unused here: it declares a constant twice and points at another host)."""
+    kept, seen = [], set()
+    for script in context.get("script_files", []):
+        name, body = str(script.filename or ""), script.attributes.get("body") or ""
+        if "thebe" in name.lower() or "THEBE" in body or (name and name in seen):
+            continue
+        seen.add(name)
+        kept.append(script)
+    context["script_files"] = kept
+
+
+def copy_mathjax(app, exception):
+    """MathJax 3 comes in the wheel sphinx-mathjax-offline; only the part that the pages load is copied."""
+    if exception is None and app.builder.format == "html":
+        source = Path(importlib.util.find_spec("sphinx-mathjax-offline").origin).parent / "static" / "mathjax"
+        for part in MATHJAX:
+            target = Path(app.outdir, "_static", "mathjax", part)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            copy = shutil.copytree if (source / part).is_dir() else shutil.copy
+            copy(source / part, target, **({"dirs_exist_ok": True} if (source / part).is_dir() else {}))
+
+
+def plain_docstring(app, what, name, obj, options, lines):
+    """Escape a plain-text docstring: `code` stays code, aligned rows stay rows, the rest is text."""
+    shown = []
+    for block in re.split(r"\n\s*\n", "\n".join(lines).expandtabs()):
+        rows = [row for row in block.split("\n") if row.strip()]
+        if any(row.startswith((" ", ">>>", "- ", "|", "+")) for row in rows):
+            indents = ["\u00a0" * (len(row) - len(row.lstrip())) for row in rows]
+            rows = ["| " + indent + escape(row.strip()) for indent, row in zip(indents, rows, strict=True)]
+        else:
+            rows = [escape(row) for row in rows]
+        shown += [*rows, ""]
+    lines[:] = shown
+
+
+def escape(row: str) -> str:
+    """One line of plain text as reStructuredText, with `code` spans kept."""
+    parts = re.split(r"(`+[^`]+`+)", row)
+    for i, part in enumerate(parts):
+        if i % 2:
+            parts[i] = f"\\ ``{part.strip('`').strip()}``\\ "
+        else:
+            parts[i] = re.sub(r"([\\*_|`<>:\[\]])", r"\\\1", part)
+    text = "".join(parts)
+    return re.sub(r"^(\s*)([-+=.~^#]|\d+[.)]|\(\w+\))", r"\1\\\2", text)
+
+
+def list_modules(app, docname, source):
+    """Put one section per public module of the package in place of @MODULES@ in api.md."""
+    if docname == "api":
+        names = sorted(p.stem for p in (ROOT / "deepid_lite").glob("*.py") if not p.stem.startswith("_"))
+        sections = [f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: deepid_lite.{name}\n   :members:\n```"
+                    for name in names]
+        source[0] = source[0].replace("@MODULES@", "\n\n".join(sections))
+
+
+def check_twins_exist(app, config):
+    """The Colab button needs a notebook beside the page when the book is built."""
+    for name in chapters():
+        if (BOOK / f"{name}.md").is_file() and not (BOOK / f"{name}.ipynb").is_file():
+            raise FileNotFoundError(f"book/{name}.ipynb is missing: run `make twins`")
+
+
+def setup(app):
+    app.add_directive("chapter-card", ChapterCard)
+    app.add_config_value("deepid_execution_key", "", "env")
+    app.connect("config-inited", set_cache, priority=1)
+    app.connect("config-inited", check_twins_exist)
+    app.connect("html-page-context", own_scripts_only, priority=900)
+    app.connect("source-read", list_modules)
+    app.connect("autodoc-process-docstring", plain_docstring)
+    app.connect("build-finished", copy_mathjax)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,183 @@
+"""The book's sources: complete, consistent with the package's files, and free of what must not be in them."""
+
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+BOOK = ROOT / "book"
+sys.path.insert(0, str(BOOK / "_tools"))
+
+import build  # noqa: E402
+import deepid_book  # noqa: E402
+from book_source import chapters, figure_of, read_chapter, repository, setup_cell  # noqa: E402
+
+CORE = ["torch", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "matplotlib", "seaborn", "tqdm",
+        "pooch", "typer", "accelerate", "safetensors"]
+PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".heic", ".avif"}
+# Drawn from the synthetic generator or from numbers; a photograph of a person must never be added here.
+DRAWN = set()
+DRAWS = re.compile(r"\bplt\.(?!rcParams)|\.imshow\(|\bsns\.(?!set_)|\bplots\.\w+\(")
+
+
+def plain_name(requirement: str) -> str:
+    return re.sub(r"[-_.]+", "-", re.match(r"[\w.-]+", requirement)[0]).lower()
+
+
+def pins() -> dict[str, str]:
+    lines = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    lines = [line for line in lines if line and not line.startswith("#")]
+    assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines), "exact versions only"
+    return {plain_name(line): line.split("==")[1] for line in lines}
+
+
+def project() -> dict:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def files() -> list[Path]:
+    """All files that are or would be committed."""
+    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True, check=True,
+                            capture_output=True).stdout.splitlines()
+    return [ROOT / name for name in listed if (ROOT / name).is_file()]
+
+
+def texts(*suffixes):
+    for path in files():
+        if path.suffix in suffixes:
+            yield path.relative_to(ROOT).as_posix(), path.read_text(encoding="utf-8")
+
+
+# --- packaging ---
+
+def test_core_dependencies():
+    assert [plain_name(line) for line in project()["dependencies"]] == CORE
+    assert set(project()["optional-dependencies"]) == {"book", "search", "coursework", "dev"}
+
+
+def test_everything_asked_for_is_pinned():
+    extras = [line for group in project()["optional-dependencies"].values() for line in group]
+    missing = {plain_name(line) for line in project()["dependencies"] + extras} - set(pins())
+    assert not missing
+    assert pins()["torch"] == "2.13.0" and pins()["jupyter-book"].startswith("1.")
+
+
+def test_environment_agrees_with_constraints():
+    environment = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))["dependencies"]
+    lines = environment[-1]["pip"]
+    assert lines[0] == "-c constraints.txt" and lines[-1] == "-e ."
+    listed = dict(line.lower().split("==") for line in lines[1:-1])
+    assert listed == {name: pins()[name] for name in listed}
+    groups = project()["optional-dependencies"]
+    wanted = project()["dependencies"] + groups["book"] + groups["dev"]
+    assert set(listed) == {plain_name(line) for line in wanted}
+
+
+def test_make_help_lists_every_target():
+    shown = subprocess.run(["make", "help"], cwd=ROOT, text=True, capture_output=True, check=True).stdout
+    assert {"book", "test", "lint", "twins", "lite", "clean", "help"} <= set(re.findall(r"make (\w+)", shown))
+
+
+def test_ci_builds_the_book_first_and_tests_last():
+    lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
+    assert [line for line in lines if line.startswith("make ")][0] == "make book" and lines[-1] == "make test"
+
+
+# --- sources ---
+
+def test_every_page_of_the_contents_exists():
+    toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
+    pages = [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
+    assert [page for page in pages if not (BOOK / f"{page}.md").is_file()] == []
+    listed = {BOOK / f"{page}.md" for page in pages}
+    assert set(BOOK.glob("*.md")) == listed, "a page is missing in book/_toc.yml"
+
+
+@pytest.mark.parametrize("name", chapters())
+def test_chapter(name):
+    cells = read_chapter(name).cells
+    code = [cell for cell in cells if cell.cell_type == "code"]
+    assert code[0].source == setup_cell(), "the first code cell is not book/_tools/setup_cell.txt"
+    assert "setup" in code[0].metadata["tags"]
+    assert "```{chapter-card}" in cells[0].source
+    for cell in code[1:]:
+        image, figure = cell.metadata.get("mystnb", {}).get("image", {}), figure_of(cell)
+        if DRAWS.search(cell.source) or image or figure:
+            assert len(image.get("alt", "")) >= 20, f"alt text is missing or too short:\n{cell.source}"
+            assert figure.get("caption") and figure.get("name", "").startswith("fig-"), cell.source
+        assert not re.search(r"^\s*[%!]", cell.source, re.M), f"no magics:\n{cell.source}"
+
+
+@pytest.mark.parametrize("name", chapters())
+def test_chapter_card_names_modules_that_exist(name):
+    card = re.search(r"^:module: (.*)$", read_chapter(name).cells[0].source, re.M)[1]
+    for module in re.split(r",\s*", card):
+        assert (ROOT / "deepid_lite" / f"{module}.py").is_file(), module
+
+
+def test_repository_address_is_one_constant():
+    url = repository()["url"]
+    assert set(project()["urls"].values()) == {url}
+    owner = re.escape(url.removeprefix("https://github.com/").split("/")[0])
+    pattern = rf"(?:github\.com|githubusercontent\.com|github)/({owner}/[\w-]+)"
+    for name, text in texts(".md", ".toml", ".yml", ".ipynb", ".py", ".txt"):
+        for found in re.findall(pattern, text):
+            assert f"https://github.com/{found}" == url, f"{name} holds another address: {found}"
+    assert url in setup_cell()
+
+
+def test_no_machine_paths():
+    places = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|content|Users)/")
+    for name, text in texts(".md", ".py", ".yml", ".toml", ".txt", ".ipynb", ".json", ".bib"):
+        if not name.startswith("tests/"):
+            assert not places.search(text), f"{name} holds {places.search(text)[0]}"
+    shared = "../" + "shared"
+    for path in files():
+        if path.suffix not in PICTURES | {".safetensors"} and path != ROOT / ".ci" / "run":
+            assert shared not in path.read_text(encoding="utf-8"), path
+
+
+def test_no_photographs():
+    found = {path.relative_to(ROOT).as_posix() for path in files() if path.suffix.lower() in PICTURES}
+    assert found <= DRAWN
+    for name, text in texts(".svg", ".ipynb", ".md"):
+        assert "data:image" not in text and "<image" not in text, f"{name} embeds a picture"
+
+
+# --- tools ---
+
+def test_build_reports_other_hosts_missing_alt_text_and_raw_myst():
+    good = '<script src="_static/a.js"></script><img src="x.png" alt="A face."><a href="https://elsewhere.org">x</a>'
+    assert build.page_faults("p", good) == []
+    bad = '<script src="https://unpkg.com/a.js"></script><link rel="stylesheet" href="//cdn.org/a.css">'
+    assert len(build.page_faults("p", bad)) == 2
+    assert len(build.page_faults("p", '<img src="x.png"><img src="y.png" alt="_images/1234.png">')) == 2
+    assert len(build.page_faults("p", "<p>{term}`embedding`</p>")) == 1
+
+
+def test_execution_key_follows_package_results_and_constraints(tmp_path, monkeypatch):
+    monkeypatch.setattr(deepid_book, "ROOT", tmp_path)
+    monkeypatch.setattr(deepid_book, "BOOK", tmp_path / "book")
+    for name in ("deepid_lite/a.py", "deepid_lite/weights/w.safetensors", "book/results/lite/r.json",
+                 "constraints.txt"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("1", encoding="utf-8")
+    keys = {deepid_book.execution_key()}
+    for name in ("deepid_lite/a.py", "deepid_lite/weights/w.safetensors", "book/results/lite/r.json",
+                 "constraints.txt"):
+        assert deepid_book.execution_key() in keys
+        (tmp_path / name).write_text("2", encoding="utf-8")
+        keys.add(deepid_book.execution_key())
+    assert len(keys) == 5
+
+
+def test_docstrings_become_text():
+    lines = ["Returns `x` and *args, a|b_ .", "", "  1. kept", "    deeper", "", "- item"]
+    deepid_book.plain_docstring(None, "", "", None, None, lines)
+    assert lines[0] == r"Returns \ ``x``\  and \*args, a\|b\_ ."
+    assert lines[2] == "| \u00a0\u00a0\\1. kept" and lines[5] == "| \\- item"

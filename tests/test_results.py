@@ -1,0 +1,86 @@
+"""Recorded results: found in a clone and in an installed package alike."""
+
+import json
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from deepid_lite import results
+from deepid_lite.errors import DataError
+from deepid_lite.results import load_result, markdown_table
+
+ROOT = Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture
+def clone(tmp_path, monkeypatch):
+    """A folder that looks like a clone with one recorded result."""
+    package, recorded = tmp_path / "deepid_lite", tmp_path / "book" / "results" / "lite"
+    package.mkdir()
+    recorded.mkdir(parents=True)
+    (tmp_path / "pyproject.toml").touch()
+    (recorded / "scores.json").write_text('{"accuracy": 95.5}', encoding="utf-8")
+    monkeypatch.setattr(results, "_HERE", package)
+    return tmp_path
+
+
+def test_result_of_a_clone(clone):
+    assert load_result("scores", scale="lite") == {"accuracy": 95.5}
+
+
+def test_result_of_an_installed_package(clone):
+    shutil.move(clone / "book" / "results", clone / "deepid_lite" / "recorded")
+    (clone / "pyproject.toml").unlink()
+    assert load_result("scores", scale="lite") == {"accuracy": 95.5}
+
+
+def test_missing_result_names_what_there_is(clone):
+    with pytest.raises(DataError, match="no lite result 'other' is recorded; there are: scores"):
+        load_result("other", scale="lite")
+    with pytest.raises(DataError, match="there are: none"):
+        load_result("scores")
+
+
+def test_wrong_scale_and_broken_file(clone):
+    with pytest.raises(DataError, match="choose one of reference, lite"):
+        load_result("scores", scale="medium")
+    (clone / "book" / "results" / "lite" / "scores.json").write_text("{", encoding="utf-8")
+    with pytest.raises(DataError, match="scores.json: not valid JSON") as caught:
+        load_result("scores", scale="lite")
+    assert "\n" not in str(caught.value)
+
+
+def test_markdown_table():
+    assert markdown_table(["a", "b"], [[1, "x"]]) == "| a | b |\n| --- | --- |\n| 1 | x |"
+    with pytest.raises(ValueError, match="1 cells, the header has 2"):
+        markdown_table(["a", "b"], [[1]])
+
+
+def test_every_recorded_file_is_json():
+    for path in (ROOT / "book" / "results").rglob("*.json"):
+        assert isinstance(json.loads(path.read_text(encoding="utf-8")), dict | list), path
+
+
+def test_wheel_carries_results_weights_and_presets(tmp_path):
+    """A twin runs with nothing but the installed package, so the wheel must hold all that it reads."""
+    source = tmp_path / "source"
+    ignore = shutil.ignore_patterns("__pycache__")
+    for name in ("deepid_lite", "book/results"):
+        shutil.copytree(ROOT / name, source / name, ignore=ignore)
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source / name)
+    probe = source / "book" / "results" / "reference" / "probe.json"
+    probe.parent.mkdir(exist_ok=True)
+    probe.write_text("{}", encoding="utf-8")
+    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
+                    "--wheel-dir", tmp_path, source], check=True)
+    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
+    assert "deepid_lite/recorded/reference/probe.json" in names
+    kinds = ("weights/*.safetensors", "presets/*.toml", "*.py")
+    expected = {path.relative_to(ROOT).as_posix() for kind in kinds
+                for path in (ROOT / "deepid_lite").glob(kind)}
+    assert expected and expected <= names
