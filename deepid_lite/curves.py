@@ -44,7 +44,7 @@ def roc_curves(curves, ax=None, min_far=1e-3, chance=True):
     ax.set(xscale="log", xlim=(min_far, 1), ylim=(0, 1.02), xlabel="false accept rate", ylabel="true accept rate")
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.grid(alpha=0.3)
-    ax.legend(frameon=False, loc="lower right")
+    ax.legend(loc="lower right", framealpha=0.9, edgecolor="none")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
 
@@ -63,7 +63,8 @@ def training_curves(log, prefix, ax=None, label=None):
     """The columns of a log that begin with `prefix` and a layer's number ("ident", "verif", "margin"), over steps."""
     ax = ax or plt.subplots(figsize=(7, 2.8))[1]
     for name in sorted(column for column in log if column.removeprefix(prefix).isdigit()):
-        ax.plot(log["step"], log[name], label=f"FC-{name.removeprefix(prefix)}")
+        style = "steps-post" if prefix == "margin" else "default"  # a margin stays until it is set anew
+        ax.plot(log["step"], log[name], drawstyle=style, label=f"FC-{name.removeprefix(prefix)}")
     ax.set(xlabel="step", ylabel=label or prefix)
     ax.legend(frameon=False)
     ax.spines[["top", "right"]].set_visible(False)

@@ -36,7 +36,7 @@ def layer_table(net):
     """The rows of a `DeepIDNet`: conv1, pool1, ... conv4, then those of fc1..fc4 that it has.
 
     A neuron of a pooled map sees more than one of the map before, so pools have rows of their own. A batch
-    norm is counted with its convolution. Sharing weights saves parameters and no multiplication: a neuron of
+    norm is counted with its layer. Sharing weights saves parameters and no multiplication: a neuron of
     a locally connected layer does the work of a neuron of a convolution. Biases, ReLUs and pools are not
     counted. Returns a list of `Row`; the parameters add up to those of the net.
     """
@@ -61,7 +61,8 @@ def layer_table(net):
         # the fields of the map's neurons together; the pool3 of DeepID2's skip sees nothing beyond conv4's
         seen = tuple(f + (n - 1) * source.stride for f, n in zip(source.field, source.size, strict=True))
         work = fc.in_features * fc.out_features
-        rows.append(Row(f"fc{head}", None, fc.out_features, (1, 1), 1, seen, 0, _count(fc), work))
+        count = _count(fc) + _count(net.feature_norms[str(head)])
+        rows.append(Row(f"fc{head}", None, fc.out_features, (1, 1), 1, seen, 0, count, work))
     return rows
 
 
@@ -83,3 +84,10 @@ def table_cells(net):
 
 def _count(module):
     return sum(p.numel() for p in module.parameters())
+
+
+def as_text(net):
+    """The layer table as lines of text, columns aligned, for a terminal."""
+    table = [HEADER, *table_cells(net)]
+    widths = [max(len(row[i]) for row in table) for i in range(len(HEADER))]
+    return "\n".join("  ".join(cell.rjust(w) for cell, w in zip(row, widths, strict=True)) for row in table)

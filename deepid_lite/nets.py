@@ -38,8 +38,8 @@ class DeepIDNet(nn.Module):
     input_shape: (rows, columns) of the RGB input. skip: the last feature layer also sees pool3 (DeepID,
     DeepID2).
     local: conv3 shared in 2 x 2 blocks and conv4 unshared; False makes both ordinary convolutions.
-    batch_norm: normalise each map after its pooling and each feature layer before its ReLU. A modern option; the
-    papers have none. It starts every neuron as active on half of the images, so the studies of sparsity need
+    batch_norm: normalise each map after its pooling and each feature layer before its ReLU. A modern option:
+    the papers have none. It starts every neuron as active on half of the images, so studies of sparsity need
     their null.
     forward: (N, 3, rows, columns) floats in about -1..1 -> {head: (N, dimension) features >= 0}, before
     dropout.

@@ -61,7 +61,7 @@ def train_model(data, root, recipe, out, device=None, ship=None):
 def fit_verifier(model, faces, layer=4):
     """The model with Joint Bayesian fitted on the features of these faces' people."""
     features = face_features(model, faces.images, layer=layer, progress=True)
-    n_components = min(120, features.shape[1], len(faces) - 1)
+    n_components = min(120, features.shape[1], max(1, len(faces) - len(faces.names)))  # the rank of what varies within people
     return dataclasses.replace(model, verifier=make_verifier(n_components).fit(features, faces.labels))
 
 

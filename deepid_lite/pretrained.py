@@ -58,7 +58,7 @@ def pretrained(name="lite"):
 def save_model(path, model, without_heads=()):
     """Write a Pretrained. without_heads: feature layers to leave out (FC-1 alone has 37 million weights)."""
     heads = tuple(h for h in model.net.heads if h not in without_heads)
-    gone = tuple(f"fc.{h}." for h in without_heads)
+    gone = tuple(f"{layer}.{h}." for h in without_heads for layer in ("fc", "feature_norms"))
     # convolutions and FC layers are products of thousands of terms: fp16 is enough; running statistics stay fp32
     tensors = {
         f"net.{name}": t.half() if t.is_floating_point() and "norms" not in name else t

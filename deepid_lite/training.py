@@ -52,9 +52,11 @@ def train(images, labels, recipe, folder, device=None, checkpoint_minutes=5.0, s
 
     images: uint8 (N, rows + 2m, columns + 2m, 3) region crops with a margin of m pixels for random shifts;
     labels: int (N,) 0..n-1. folder: receives `checkpoint.safetensors` (taken up again when it is there),
-    `log.csv` and, at the end, `weights.safetensors`. stop_after: end early after that step, for tests.
+    `log.csv` and, at the end, `weights.safetensors`; a run that is finished is read from there. stop_after: end early after that step, for tests.
     """
     folder, labels = Path(folder), np.asarray(labels)
+    if finished := _finished(folder / "weights.safetensors", images, labels, recipe):
+        return finished
     check_labels(labels, recipe.images_per_person if recipe.weight else 1, recipe.batch_size)
     accelerator = _accelerator(device)
     world, rank = accelerator.num_processes, accelerator.process_index
@@ -165,6 +167,17 @@ def load_net(path):
         why = f"{path}: its tensors do not fit the architecture it names"
         raise DataError(f"{why}; it is of another version, train again") from None
     return net.eval().to(memory_format=torch.channels_last), facts
+
+
+def _finished(path, images, labels, recipe):
+    """The net of a run that came to its end with the same recipe and images, or None."""
+    if not path.is_file():
+        return None
+    net, facts = load_net(path)
+    same = {"recipe": dataclasses.asdict(recipe), "data": fingerprint(images, labels)}
+    if any(_as_json(facts.get(key)) != _as_json(value) for key, value in same.items()):
+        raise DataError(f"{path}: of another recipe or other images; take another folder, or delete it to train anew")
+    return net
 
 
 def _accelerator(device):

@@ -1,0 +1,90 @@
+"""A model comes back from its file as it went in, to fp16; a damaged file is one line."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from deepid_lite import nets
+from deepid_lite.errors import DataError
+from deepid_lite.evaluation import activity, face_features, pair_scores, verification_report
+from deepid_lite.pretrained import Pretrained, load_model, make_verifier, pretrained, save_model
+from deepid_lite.protocols import make_pairs
+from deepid_lite.regions import WHOLE_FACE
+
+
+@pytest.fixture(scope="module")
+def faces():
+    rng = np.random.default_rng(0)
+    person = rng.integers(40, 200, (12, 18, 16, 3)).repeat(8, 1).repeat(8, 2)
+    images = np.clip(person.repeat(8, 0) + rng.normal(0, 20, (96, 144, 128, 3)), 0, 255).astype(np.uint8)
+    return images, np.repeat(np.arange(12), 8)
+
+
+@pytest.fixture(scope="module")
+def model(faces):
+    torch.manual_seed(0)
+    net = nets.DeepID2Plus(maps=8, dimension=24, batch_norm=True).eval()
+    model = Pretrained(net, WHOLE_FACE, None, {"trained on": "noise"})
+    features = face_features(model, faces[0])
+    return dataclasses.replace(model, verifier=make_verifier(10).fit(features, faces[1]))
+
+
+def test_scores_survive_the_file(model, faces, tmp_path):
+    save_model(tmp_path / "m.safetensors", model, without_heads=(1,))
+    back = load_model(tmp_path / "m.safetensors")
+    pairs = make_pairs(faces[1], n_folds=3, per_fold=20)
+    before = pair_scores(model, face_features(model, faces[0]), pairs)
+    after = pair_scores(back, face_features(back, faces[0]), pairs)
+    assert back.net.heads == (2, 3, 4) and back.region == WHOLE_FACE and back.card == model.card
+    for name, tolerance in (("joint_bayesian", 0.2), ("cosine", 0.01)):
+        assert np.abs(before[name] - after[name]).max() < tolerance * np.abs(before[name]).max()
+
+
+def test_a_saved_model_is_half_the_size(model, tmp_path):
+    save_model(tmp_path / "all.safetensors", model)
+    save_model(tmp_path / "some.safetensors", model, without_heads=(1,))
+    weights = sum(p.numel() for p in model.net.parameters())
+    assert (tmp_path / "all.safetensors").stat().st_size < 2.5 * weights
+    assert (tmp_path / "some.safetensors").stat().st_size < (tmp_path / "all.safetensors").stat().st_size - 2 * 26 * 22 * 8 * 24 + 10_000
+
+
+def test_scores_are_symmetric_and_report_is_percent(model, faces):
+    features = face_features(model, faces[0])
+    pairs = make_pairs(faces[1], n_folds=3, per_fold=20)
+    swapped = dataclasses.replace(pairs, first=pairs.second, second=pairs.first)
+    for name, values in pair_scores(model, features, pairs).items():
+        np.testing.assert_allclose(values, pair_scores(model, features, swapped)[name], rtol=1e-6, atol=1e-6)
+    report = verification_report(pair_scores(model, features, pairs), pairs)
+    assert 50 < report["joint_bayesian"]["accuracy"] <= 100
+    assert report["joint_bayesian"]["accuracy"] == pytest.approx(np.mean(report["joint_bayesian"]["fold_accuracy"]), abs=1e-2)
+    far, tar = np.array(report["roc"]["far"]), np.array(report["roc"]["tar"])
+    assert (np.diff(far) > 0).all() and (np.diff(tar) >= 0).all() and tar[-1] == 1
+
+
+def test_activity_counts_neurons_of_the_image_alone():
+    features = np.array([[1, 0, 2, 5, 5, 5], [0, 0, 3, 5, 5, 5]], dtype=np.float32)
+    assert activity(features) == {"active_mean": 1.5, "active_std": 0.5, "neurons": 3}
+
+
+@pytest.mark.parametrize("damage", ["cut", "text", "other"])
+def test_a_damaged_model_is_one_line(model, tmp_path, damage):
+    path = tmp_path / "m.safetensors"
+    save_model(path, model)
+    if damage == "cut":
+        path.write_bytes(path.read_bytes()[:5000])
+    elif damage == "text":
+        path.write_text("hello")
+    else:
+        from deepid_lite.training import save_net
+
+        save_net(path, model.net, {})
+    with pytest.raises(DataError, match="m.safetensors") as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_model_names_those_that_are_there():
+    with pytest.raises(DataError, match="lite"):
+        pretrained("no-such-model")
