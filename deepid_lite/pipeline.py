@@ -88,7 +88,7 @@ def evaluate_model(name, data, root=None, pairs=None, errata=None, seed=0):
     verification = verification_report(scores, pairs)
     return {
         "system": "single",
-        "model": str(name) if not isinstance(name, Pretrained) else "in memory",
+        "model": "in memory" if isinstance(name, Pretrained) else Path(name).stem,
         "data": data,
         "data_hash": faces.data_hash,
         "images": len(faces),
