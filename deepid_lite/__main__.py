@@ -15,16 +15,31 @@ app = typer.Typer(
     help="DeepID2+ on your own faces: read a data set, train a net, measure it. Start with: deepid info lite",
 )
 
-Data = Annotated[str, typer.Option("--data", help="synthetic, webfaces, lfw, celeba, or a folder or archive of identity/image files")]
-Root = Annotated[Path | None, typer.Option("--root", help="folder or archive of the data set; default: the folder in DEEPID_DATA")]
-Device = Annotated[Literal["cpu", "cuda"] | None, typer.Option("--device", help="default: the GPU where there is one")]
+Data = Annotated[
+    str,
+    typer.Option(
+        "--data", help="synthetic, webfaces, lfw, celeba, or a folder or archive of identity/image files"
+    ),
+]
+Root = Annotated[
+    Path | None,
+    typer.Option("--root", help="folder or archive of the data set; default: the folder in DEEPID_DATA"),
+]
+Device = Annotated[
+    Literal["cpu", "cuda"] | None, typer.Option("--device", help="default: the GPU where there is one")
+]
 
 
 @app.command()
 def data(
     source: Annotated[str, typer.Argument(help="synthetic, webfaces, lfw, celeba, or a path")],
     root: Root = None,
-    part: Annotated[str | None, typer.Option(help="a part of the set: synthetic train/joint_bayesian/test/celebrities, celeba train/val/test")] = None,
+    part: Annotated[
+        str | None,
+        typer.Option(
+            help="a part of the set: synthetic train/joint_bayesian/test/celebrities, celeba train/val/test"
+        ),
+    ] = None,
 ):
     """Read a data set once, align it into the cache and say what is in it."""
     import numpy as np
@@ -33,7 +48,8 @@ def data(
 
     faces = load_faces(source, root, part=part)
     counts = np.bincount(faces.labels, minlength=len(faces.names))
-    print(f"{len(faces):,} images of {len(faces.names):,} people ({(counts > 1).sum():,} with two or more, at most {counts.max()})")
+    several = f"{(counts > 1).sum():,} with two or more, at most {counts.max()}"
+    print(f"{len(faces):,} images of {len(faces.names):,} people ({several})")
     print(f"attributes: {', '.join(faces.attributes) or 'none'}")
     print(f"skipped: {len(faces.skipped)}; data hash {faces.data_hash[:16]}")
 
@@ -42,11 +58,17 @@ def data(
 def train(
     data: Data = "synthetic",
     root: Root = None,
-    preset: Annotated[str, typer.Option(help="lite, ablation, reference, paper, celeba, or a .toml file")] = "lite",
-    out: Annotated[Path, typer.Option(help="folder of the run; a run that was stopped goes on from there")] = Path("runs/lite"),
+    preset: Annotated[
+        str, typer.Option(help="lite, ablation, reference, paper, celeba, or a .toml file")
+    ] = "lite",
+    out: Annotated[
+        Path, typer.Option(help="folder of the run; a run that was stopped goes on from there")
+    ] = Path("runs/lite"),
     device: Device = None,
     epochs: Annotated[int | None, typer.Option(help="instead of the preset's")] = None,
-    batch_size: Annotated[int | None, typer.Option(help="instead of the preset's, over all processes")] = None,
+    batch_size: Annotated[
+        int | None, typer.Option(help="instead of the preset's, over all processes")
+    ] = None,
     seed: Annotated[int | None, typer.Option(help="instead of the preset's")] = None,
     ship: Annotated[Path | None, typer.Option(help="also write the model without FC-1 here, as fp16")] = None,
 ):
@@ -60,17 +82,27 @@ def train(
 
 @app.command()
 def evaluate(
-    model: Annotated[str, typer.Option(help="lite, webfaces, or a model.safetensors that train wrote")] = "lite",
+    model: Annotated[
+        str, typer.Option(help="lite, webfaces, or a model.safetensors that train wrote")
+    ] = "lite",
     data: Data = "synthetic",
     root: Root = None,
     pairs: Annotated[Path | None, typer.Option(help="LFW's pairs.txt; default: beside the images")] = None,
-    errata: Annotated[Path | None, typer.Option(help="corrected labels of pairs, see protocols.read_lfw_pairs")] = None,
+    errata: Annotated[
+        Path | None, typer.Option(help="corrected labels of pairs, see protocols.read_lfw_pairs")
+    ] = None,
+    refit_on: Annotated[
+        str | None,
+        typer.Option(
+            help="also score every layer and the codes, with Joint Bayesian of the kept people of this set: webfaces"
+        ),
+    ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="also write all numbers to this file")] = None,
 ):
     """Verification in ten folds and identification of a model on people it never saw."""
     from .pipeline import evaluate_model, summary
 
-    report = evaluate_model(model, data, root, pairs, errata)
+    report = evaluate_model(model, data, root, pairs, errata, refit_on=refit_on)
     print(summary(report))
     if json:
         from .records import write_json
@@ -79,7 +111,12 @@ def evaluate(
 
 
 @app.command()
-def info(name: Annotated[str, typer.Argument(help="DeepID, DeepID2, DeepID2Plus, a model (lite, webfaces) or a .safetensors file")] = "DeepID2Plus"):
+def info(
+    name: Annotated[
+        str,
+        typer.Argument(help="DeepID, DeepID2, DeepID2Plus, a model (lite, webfaces) or a .safetensors file"),
+    ] = "DeepID2Plus",
+):
     """Layers, parameters and multiply-adds of a net; what is known about a model."""
     from . import nets
     from .netinfo import as_text

@@ -13,7 +13,7 @@ from .errors import DataError
 
 
 def score_histogram(scores, same, ax=None, threshold=None, label="score", bins=60):
-    """Histograms of the scores (P,) of genuine and of impostor pairs, as shares of each kind; `same` is bool (P,)."""
+    """Histograms of the scores (P,) of genuine and impostor pairs, as shares of each kind; same: bool (P,)."""
     ax = ax or plt.subplots(figsize=(7, 2.8))[1]
     scores, same = np.asarray(scores), np.asarray(same, dtype=bool)
     edges = np.linspace(*np.quantile(scores, [0.001, 0.999]), bins + 1)
@@ -30,7 +30,7 @@ def score_histogram(scores, same, ax=None, threshold=None, label="score", bins=6
 
 
 def roc_curves(curves, ax=None, min_far=1e-3, chance=True):
-    """ROC curves {name: (far, tar)}, both (T,) fractions, over a logarithmic false accept rate [DeepID2+, Fig. 4].
+    """ROC curves {name: (far, tar)}, fractions (T,), over a logarithmic false accept rate [DeepID2+, Fig. 4].
 
     min_far: left end of the axis; below one over the number of impostor pairs a curve says nothing.
     """
@@ -41,7 +41,8 @@ def roc_curves(curves, ax=None, min_far=1e-3, chance=True):
     if chance:
         far = np.geomspace(min_far, 1, 200)
         ax.plot(far, far, color="0.6", linestyle=":", linewidth=1, label="chance")
-    ax.set(xscale="log", xlim=(min_far, 1), ylim=(0, 1.02), xlabel="false accept rate", ylabel="true accept rate")
+    ax.set(xscale="log", xlim=(min_far, 1), ylim=(0, 1.02))
+    ax.set(xlabel="false accept rate", ylabel="true accept rate")
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     ax.grid(alpha=0.3)
     ax.legend(loc="lower right", framealpha=0.9, edgecolor="none")
@@ -60,7 +61,7 @@ def read_log(path):
 
 
 def training_curves(log, prefix, ax=None, label=None):
-    """The columns of a log that begin with `prefix` and a layer's number ("ident", "verif", "margin"), over steps."""
+    """Columns of a log over steps: those named `prefix` ("ident", "verif", "margin") and a layer's number."""
     ax = ax or plt.subplots(figsize=(7, 2.8))[1]
     for name in sorted(column for column in log if column.removeprefix(prefix).isdigit()):
         style = "steps-post" if prefix == "margin" else "default"  # a margin stays until it is set anew

@@ -1,13 +1,16 @@
 """A model on a test set: one table of verification and identification, as plain numbers for JSON.
 
-Everything that is chosen or fitted comes with the model; from the test set only the folds' thresholds are taken,
-each from the other folds.
+Everything that is chosen or fitted comes with the model, or from people that `kept` names; from the test set only the
+folds' thresholds are taken, each from the other folds.
 """
+
+import dataclasses
 
 import numpy as np
 
 from . import protocols
 from .features import extract
+from .pretrained import make_verifier
 from .regions import crop
 
 
@@ -44,7 +47,9 @@ def verification_report(scores, pairs, n_roc=200):
             "equal_error_rate": round(100 * protocols.equal_error_rate(values, pairs.same), 3),
         }
     far, tar, _ = protocols.roc(next(iter(scores.values())), pairs.same)
-    grid = np.unique(np.concatenate([np.linspace(0, 1, n_roc // 2), np.geomspace(1 / len(pairs), 1, n_roc // 2)]))
+    grid = np.unique(
+        np.concatenate([np.linspace(0, 1, n_roc // 2), np.geomspace(1 / len(pairs), 1, n_roc // 2)])
+    )
     points = np.interp(grid, far, tar)
     report["roc"] = {"far": np.round(grid, 6).tolist(), "tar": np.round(points, 5).tolist()}
     return report
@@ -60,17 +65,52 @@ def identification_report(model, features, labels, lists):
     rank1 = protocols.closed_set_rank1(closed, labels[lists.probes], labels[lists.gallery])
     genuine = joint.score_gallery(z[lists.genuine], z[lists.open_gallery])
     impostors = joint.score_gallery(z[lists.impostors], z[lists.open_gallery])
-    found = protocols.open_set_dir(genuine, labels[lists.genuine], impostors, labels[lists.open_gallery], far=0.01)
+    found = protocols.open_set_dir(
+        genuine, labels[lists.genuine], impostors, labels[lists.open_gallery], far=0.01
+    )
     return {
         "rank1": round(100 * rank1, 3),
         "dir_at_1_far": round(100 * found.rate, 3),
         "far": found.far,
         "closed": {"gallery": len(lists.gallery), "probes": len(lists.probes)},
-        "open": {"gallery": len(lists.open_gallery), "genuine": len(lists.genuine), "impostors": len(lists.impostors)},
+        "open": {
+            "gallery": len(lists.open_gallery),
+            "genuine": len(lists.genuine),
+            "impostors": len(lists.impostors),
+        },
     }
 
 
+def fit_verifier(model, features, labels):
+    """The model with Joint Bayesian fitted on features (N, 2 D) of people that its net never saw."""
+    # no more components than the rank of what varies within people
+    n_components = min(120, features.shape[1], max(1, len(labels) - len(np.unique(labels))))
+    return dataclasses.replace(model, verifier=make_verifier(n_components).fit(features, labels))
+
+
+def refitted_report(model, kept, faces, pairs, progress=False):
+    """Accuracies in percent that need a Joint Bayesian model of their own, each fitted on the FaceSet `kept`.
+
+    Every layer that the net has [arXiv v1, Fig. 3], and the binary codes of the last one [DeepID2+, Table 4].
+    """
+    layers = model.net.heads
+    fit = face_features(model, kept.images, layer=layers, progress=progress)
+    test = face_features(model, faces.images, layer=layers, progress=progress)
+    variants = {f"FC-{n}": (fit[n], test[n]) for n in layers} | {
+        "codes": tuple((f[4] > 0).astype(np.float32) for f in (fit, test))
+    }
+    accuracy = {}
+    for name, (of_kept, of_test) in variants.items():
+        scores = pair_scores(fit_verifier(model, of_kept, kept.labels), of_test, pairs)
+        accuracy[name] = round(100 * protocols.verify(scores["joint_bayesian"], pairs).accuracy, 3)
+    return {"codes_joint_bayesian": accuracy.pop("codes"), "layers": accuracy}
+
+
 def activity(features):
-    """Active neurons of FC-n on an image (the first half of the features: without the mirror image): mean and spread."""
+    """Active neurons of FC-n on an image, mean and spread; the first half of the features is the image without mirror."""
     active = (features[:, : features.shape[1] // 2] > 0).sum(1)
-    return {"active_mean": round(float(active.mean()), 2), "active_std": round(float(active.std()), 2), "neurons": features.shape[1] // 2}
+    return {
+        "active_mean": round(float(active.mean()), 2),
+        "active_std": round(float(active.std()), 2),
+        "neurons": features.shape[1] // 2,
+    }

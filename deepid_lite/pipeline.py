@@ -8,9 +8,17 @@ import numpy as np
 
 from . import protocols, splits
 from .errors import DataError
-from .evaluation import activity, face_features, identification_report, pair_scores, verification_report
+from .evaluation import (
+    activity,
+    face_features,
+    fit_verifier,
+    identification_report,
+    pair_scores,
+    refitted_report,
+    verification_report,
+)
 from .faces import load_faces
-from .pretrained import Pretrained, make_verifier, pretrained, save_model
+from .pretrained import Pretrained, pretrained, save_model
 from .records import provenance
 from .regions import by_name, crop
 from .training import train
@@ -21,7 +29,9 @@ MARGIN = 4  # pixels around a crop, for random shifts in training
 def training_parts(data, root, min_images=2):
     """FaceSets (net, kept): people for the net, and people for Joint Bayesian and validation. None is in both."""
     if data == "lfw":
-        raise DataError("lfw: it is the test set and never trains; use webfaces, celeba, synthetic or a folder")
+        raise DataError(
+            "lfw: it is the test set and never trains; use webfaces, celeba, synthetic or a folder"
+        )
     if data == "synthetic":
         return load_faces("synthetic", part="train"), load_faces("synthetic", part="joint_bayesian")
     if data == "celeba":
@@ -35,7 +45,8 @@ def train_model(data, root, recipe, out, device=None, ship=None):
     """Train as `recipe` says and save OUT/model.safetensors; returns the Pretrained."""
     net_faces, kept = training_parts(data, root, recipe.min_images)
     region = by_name(recipe.region)
-    _say(f"net: {len(net_faces):,} images of {len(net_faces.names):,} people; kept from it: {len(kept):,} of {len(kept.names):,}")
+    _say(f"net: {len(net_faces):,} images of {len(net_faces.names):,} people")
+    _say(f"kept from it: {len(kept):,} images of {len(kept.names):,} people")
     start = time.monotonic()
     crops = crop(net_faces.images, region, MARGIN)
     net = train(crops, net_faces.labels, recipe, out, device)
@@ -50,19 +61,13 @@ def train_model(data, root, recipe, out, device=None, ship=None):
         "verifier": {"images": len(kept), "people": len(kept.names), "data_hash": kept.data_hash},
         **provenance("cuda" if next(net.parameters()).is_cuda else "cpu"),
     }
-    model = fit_verifier(Pretrained(net.cpu(), region, None, card), kept)
+    model = Pretrained(net.cpu(), region, None, card)
+    model = fit_verifier(model, face_features(model, kept.images, progress=True), kept.labels)
     save_model(Path(out) / "model.safetensors", model)
     if ship:
         save_model(ship, model, without_heads=(1,) if 1 in net.heads else ())
     _say(f"{Path(out) / 'model.safetensors'}: written after {minutes:.1f} minutes of training")
     return model
-
-
-def fit_verifier(model, faces, layer=4):
-    """The model with Joint Bayesian fitted on the features of these faces' people."""
-    features = face_features(model, faces.images, layer=layer, progress=True)
-    n_components = min(120, features.shape[1], max(1, len(faces) - len(faces.names)))  # the rank of what varies within people
-    return dataclasses.replace(model, verifier=make_verifier(n_components).fit(features, faces.labels))
 
 
 def test_set(data, root=None, pairs=None, errata=None, seed=0):
@@ -74,13 +79,18 @@ def test_set(data, root=None, pairs=None, errata=None, seed=0):
         return faces, pairs, protocols.identification_lists(faces.labels, seed, closed=in_pairs)
     pairs = protocols.make_pairs(faces.labels, seed=seed)
     able = (np.bincount(faces.labels) >= 2).sum()
-    enrolled = max(1, able // 4)  # LFW's proportions: a part of the people is enrolled, everybody else is an impostor
+    enrolled = max(
+        1, able // 4
+    )  # LFW's proportions: a part of the people is enrolled, everybody else is an impostor
     lists = protocols.identification_lists(faces.labels, seed, enrolled=enrolled, impostors=len(faces) // 2)
     return faces, pairs, lists
 
 
-def evaluate_model(name, data, root=None, pairs=None, errata=None, seed=0):
-    """All numbers of a model on a test set, in percent: a dict for JSON."""
+def evaluate_model(name, data, root=None, pairs=None, errata=None, seed=0, refit_on=None):
+    """All numbers of a model on a test set, in percent: a dict for JSON.
+
+    refit_on: the data set whose kept people fit Joint Bayesian for every layer and for the binary codes as well.
+    """
     model = name if isinstance(name, Pretrained) else pretrained(name)
     faces, pairs, lists = test_set(data, root, pairs, errata, seed)
     features = face_features(model, faces.images, progress=True)
@@ -97,7 +107,16 @@ def evaluate_model(name, data, root=None, pairs=None, errata=None, seed=0):
         **_flat(verification),
         "identification": identification_report(model, features, faces.labels, lists),
         **activity(features),
-        "net": {key: model.card.get(key) for key in ("trained on", "images", "people", "data_hash", "minutes", "commit", "device")},
+        **(
+            refitted_report(model, training_parts(refit_on, root)[1], faces, pairs, progress=True)
+            if refit_on
+            else {}
+        ),
+        "minutes": model.card.get("minutes"),
+        "net": {
+            key: model.card.get(key)
+            for key in ("trained on", "images", "people", "data_hash", "minutes", "commit", "device")
+        },
         **provenance(),
     }
 
@@ -105,7 +124,11 @@ def evaluate_model(name, data, root=None, pairs=None, errata=None, seed=0):
 def _flat(report):
     """Joint Bayesian's numbers under plain names, the others under theirs, as the book quotes them."""
     main = report["joint_bayesian"]
-    flat = {"accuracy": main["accuracy"], "standard_error": main["standard_error"], "fold_accuracy": main["fold_accuracy"]}
+    flat = {
+        "accuracy": main["accuracy"],
+        "standard_error": main["standard_error"],
+        "fold_accuracy": main["fold_accuracy"],
+    }
     flat["equal_error_rate"] = main["equal_error_rate"]
     for name in ("cosine", "hamming"):
         flat[name], flat[f"{name}_standard_error"] = report[name]["accuracy"], report[name]["standard_error"]
@@ -121,7 +144,9 @@ def summary(report):
         lines.append(f"  verification, {name:<15} {report[key]:6.2f} % +- {error:.2f}")
     lines.append(f"  closed-set rank-1             {identification['rank1']:6.2f} %")
     lines.append(f"  open-set DIR at 1 % FAR       {identification['dir_at_1_far']:6.2f} %")
-    lines.append(f"  active neurons of {report['neurons']}         {report['active_mean']:6.1f} +- {report['active_std']:.1f}")
+    lines.append(
+        f"  active neurons of {report['neurons']}         {report['active_mean']:6.1f} +- {report['active_std']:.1f}"
+    )
     return "\n".join(lines)
 
 
@@ -130,10 +155,17 @@ def _lfw_file(name, root):
 
     root = Path(root) if root else default_root("lfw")
     folder = root if root.is_dir() else root.parent
-    for path in (folder / name, folder / "lfw_protocol" / name, folder.parent / name, folder.parent / "lfw_protocol" / name):
+    for path in (
+        folder / name,
+        folder / "lfw_protocol" / name,
+        folder.parent / name,
+        folder.parent / "lfw_protocol" / name,
+    ):
         if path.is_file():
             return path
-    raise DataError(f"{folder}: no {name} beside the images; fetch it with data_scripts/lfw.py or give --pairs")
+    raise DataError(
+        f"{folder}: no {name} beside the images; fetch it with data_scripts/lfw.py or give --pairs"
+    )
 
 
 def _say(text):

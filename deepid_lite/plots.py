@@ -39,35 +39,6 @@ def show_faces(images, titles=None, columns=8, height=1.0, landmarks=None, row_t
     return fig
 
 
-def bar_comparison(names, values, errors=None, label="accuracy (%)", reference=None, start=None):
-    """Horizontal bars, the first on top, each with its value written beside it.
-
-    errors: half-lengths of error bars. reference: (value, text), a dashed line such as chance.
-    start: where the axis starts; the length of a bar is read from zero, so a cut axis draws dots instead.
-    """
-    fig, ax = plt.subplots(figsize=(6.5, 0.42 * len(names) + 0.8), layout="constrained")
-    places = np.arange(len(names))
-    if start is None:
-        ax.barh(places, values, xerr=errors, color=COLOURS[0], height=0.65)
-    else:
-        ax.errorbar(values, places, xerr=errors, fmt="o", color=COLOURS[0], capsize=3)
-        ax.set_xlim(start, None)
-        ax.grid(axis="x", alpha=0.4)
-    for place, value in zip(places, values, strict=True):
-        offset = (6, 0 if start is None else 7)
-        style = {"textcoords": "offset points", "va": "center", "fontsize": 9}
-        ax.annotate(f"{value:.1f}", (value, place), offset, **style)
-    if reference is not None:
-        ax.axvline(reference[0], color="0.3", linestyle="--", linewidth=1)
-        ax.annotate(reference[1], (reference[0], -0.6), (3, 0), textcoords="offset points", fontsize=8)
-    ax.set_yticks(places, names)
-    ax.invert_yaxis()
-    ax.margins(x=0.12)
-    ax.set_xlabel(label)
-    sns.despine(ax=ax)
-    return fig
-
-
 def receptive_fields(image, rows, places=None):
     """What one neuron of each layer sees: its box on the picture that the net reads.
 

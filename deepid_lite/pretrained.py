@@ -22,7 +22,7 @@ from .regions import Region
 
 @dataclass
 class Pretrained:
-    """net: in evaluation mode. region: what to crop for it. verifier: square root, PCA and Joint Bayesian. card: facts."""
+    """net: in evaluation mode. region: what it looks at. verifier: square root, PCA, Joint Bayesian. card: facts."""
 
     net: nets.DeepIDNet
     region: Region
@@ -36,13 +36,19 @@ def make_verifier(n_components=120, update="exact"):
     Rectified features are skewed to the right; the root brings them closer to the Gaussians that Joint Bayesian
     assumes. Score pairs with `z = verifier[:-1].transform(features)` and `verifier[-1].score_pairs(z[i], z[j])`.
     """
-    return make_pipeline(FunctionTransformer(np.sqrt), PCA(n_components, random_state=0), JointBayesian(update))
+    return make_pipeline(
+        FunctionTransformer(np.sqrt), PCA(n_components, random_state=0), JointBayesian(update)
+    )
 
 
 def names():
     """Models that this installation holds."""
     folder = resources.files(__package__) / "weights"
-    return sorted(path.name.removesuffix(".safetensors") for path in folder.iterdir() if path.name.endswith(".safetensors"))
+    return sorted(
+        path.name.removesuffix(".safetensors")
+        for path in folder.iterdir()
+        if path.name.endswith(".safetensors")
+    )
 
 
 def pretrained(name="lite"):
@@ -51,7 +57,9 @@ def pretrained(name="lite"):
     if path.suffix != ".safetensors":
         path = Path(str(resources.files(__package__) / "weights" / f"{name}.safetensors"))
         if not path.is_file():
-            raise DataError(f"model {name!r}: this installation has {', '.join(names()) or 'none'}; or give a .safetensors file")
+            raise DataError(
+                f"model {name!r}: this installation has {', '.join(names()) or 'none'}; or give a .safetensors file"
+            )
     return load_model(path)
 
 
@@ -66,9 +74,19 @@ def save_model(path, model, without_heads=()):
         if not name.startswith(gone)
     }
     _, pca, joint = (step for _, step in model.verifier.steps)
-    arrays = {"pca.mean": pca.mean_, "pca.components": pca.components_, "joint.mean": joint.mean_, "joint.S_mu": joint.S_mu_, "joint.S_eps": joint.S_eps_}
+    arrays = {
+        "pca.mean": pca.mean_,
+        "pca.components": pca.components_,
+        "joint.mean": joint.mean_,
+        "joint.S_mu": joint.S_mu_,
+        "joint.S_eps": joint.S_eps_,
+    }
     tensors |= {name: torch.as_tensor(np.asarray(a, dtype=np.float32)) for name, a in arrays.items()}
-    checkpoints.save(path, tensors, {"net": model.net.config | {"heads": heads}, "region": asdict(model.region), "card": model.card})
+    checkpoints.save(
+        path,
+        tensors,
+        {"net": model.net.config | {"heads": heads}, "region": asdict(model.region), "card": model.card},
+    )
 
 
 def load_model(path):
@@ -76,14 +94,24 @@ def load_model(path):
     tensors, facts = checkpoints.load(path)
     try:
         net = nets.build(facts["net"])
-        net.load_state_dict({n[4:]: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items() if n.startswith("net.")})
+        net.load_state_dict(
+            {
+                n[4:]: t.float() if t.dtype == torch.float16 else t
+                for n, t in tensors.items()
+                if n.startswith("net.")
+            }
+        )
         region = Region(**{**facts["region"], "shape": tuple(facts["region"]["shape"])})
         arrays = {n: t.double().numpy() for n, t in tensors.items() if not n.startswith("net.")}
         verifier = make_verifier(len(arrays["joint.mean"]))
         _restore(verifier, arrays)
     except (KeyError, RuntimeError, TypeError):
-        raise DataError(f"{path}: no model of this version (net, region and Joint Bayesian); train it again") from None
-    return Pretrained(net.eval().to(memory_format=torch.channels_last), region, verifier, facts.get("card", {}))
+        raise DataError(
+            f"{path}: no model of this version (net, region and Joint Bayesian); train it again"
+        ) from None
+    return Pretrained(
+        net.eval().to(memory_format=torch.channels_last), region, verifier, facts.get("card", {})
+    )
 
 
 def _restore(verifier, arrays):
@@ -93,4 +121,7 @@ def _restore(verifier, arrays):
     pca.n_components_, pca.n_features_in_ = pca.components_.shape
     pca.explained_variance_ = np.ones(pca.n_components_)  # used only by whitening, which is off
     root.fit(np.zeros((1, pca.n_features_in_)))
-    verifier.steps[-1] = ("jointbayesian", JointBayesian.from_covariances(arrays["joint.mean"], arrays["joint.S_mu"], arrays["joint.S_eps"]))
+    verifier.steps[-1] = (
+        "jointbayesian",
+        JointBayesian.from_covariances(arrays["joint.mean"], arrays["joint.S_mu"], arrays["joint.S_eps"]),
+    )

@@ -37,7 +37,9 @@ def hold_out(faces, fraction=0.1, seed=0, min_images=2):
     net = np.flatnonzero((~kept_people & usable & enough)[faces.labels])
     kept = np.flatnonzero((kept_people & usable)[faces.labels])
     if len(net) == 0 or len(kept) == 0:
-        raise DataError(f"{faces.source}: {len(names)} people cannot be split; give more people with {min_images} images")
+        raise DataError(
+            f"{faces.source}: {len(names)} people cannot be split; give more people with {min_images} images"
+        )
     return net, kept
 
 

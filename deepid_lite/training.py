@@ -52,7 +52,8 @@ def train(images, labels, recipe, folder, device=None, checkpoint_minutes=5.0, s
 
     images: uint8 (N, rows + 2m, columns + 2m, 3) region crops with a margin of m pixels for random shifts;
     labels: int (N,) 0..n-1. folder: receives `checkpoint.safetensors` (taken up again when it is there),
-    `log.csv` and, at the end, `weights.safetensors`; a run that is finished is read from there. stop_after: end early after that step, for tests.
+    `log.csv` and, at the end, `weights.safetensors`; a run that is finished is read from there. stop_after: end
+    early after that step, for tests.
     """
     folder, labels = Path(folder), np.asarray(labels)
     if finished := _finished(folder / "weights.safetensors", images, labels, recipe):

@@ -25,7 +25,13 @@ normalise = true
 
 def deepid(*words, folder, **environment):
     run = [sys.executable, "-m", "deepid_lite", *map(str, words)]
-    variables = {**os.environ, "DEEPID_CACHE": str(folder / "cache"), "OMP_NUM_THREADS": "1", "COLUMNS": "120", **environment}
+    variables = {
+        **os.environ,
+        "DEEPID_CACHE": str(folder / "cache"),
+        "OMP_NUM_THREADS": "1",
+        "COLUMNS": "120",
+        **environment,
+    }
     variables.pop("DEEPID_DATA", None)
     return subprocess.run(run, cwd=folder, env=variables, capture_output=True, text=True, timeout=300)
 
@@ -53,7 +59,9 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(place):
-    done = deepid("train", "--data", "faces", "--preset", "small.toml", "--out", "run", "--device", "cpu", folder=place)
+    done = deepid(
+        "train", "--data", "faces", "--preset", "small.toml", "--out", "run", "--device", "cpu", folder=place
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return place / "run"
 
@@ -77,7 +85,10 @@ def test_training_leaves_a_model_and_a_log(trained):
 def test_info_shows_the_card(place, trained):
     done = deepid("info", trained / "model.safetensors", folder=place)
     assert done.returncode == 0 and "trained on: faces" in done.stdout and "conv3" in done.stdout
-    assert "3,739,648" in deepid("info", "DeepID2Plus", folder=place).stdout or "conv4" in deepid("info", folder=place).stdout
+    assert (
+        "3,739,648" in deepid("info", "DeepID2Plus", folder=place).stdout
+        or "conv4" in deepid("info", folder=place).stdout
+    )
 
 
 def test_evaluation_writes_what_it_prints(place, trained):
@@ -89,11 +100,28 @@ def test_evaluation_writes_what_it_prints(place, trained):
         for image in range(8):
             noisy = np.clip(base + rng.normal(0, 15, base.shape), 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(many / f"q{person:02d}" / f"{image}.png")
-    done = deepid("evaluate", "--model", trained / "model.safetensors", "--data", many, "--json", "report.json", folder=place)
+    done = deepid(
+        "evaluate",
+        "--model",
+        trained / "model.safetensors",
+        "--data",
+        many,
+        "--json",
+        "report.json",
+        folder=place,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((place / "report.json").read_text())
     assert f"{report['accuracy']:.2f} %" in done.stdout
-    assert {"data_hash", "seed", "device", "versions", "standard_error", "hamming", "identification"} <= report.keys()
+    assert {
+        "data_hash",
+        "seed",
+        "device",
+        "versions",
+        "standard_error",
+        "hamming",
+        "identification",
+    } <= report.keys()
 
 
 @pytest.mark.parametrize(

@@ -47,7 +47,9 @@ def test_a_saved_model_is_half_the_size(model, tmp_path):
     save_model(tmp_path / "some.safetensors", model, without_heads=(1,))
     weights = sum(p.numel() for p in model.net.parameters())
     assert (tmp_path / "all.safetensors").stat().st_size < 2.5 * weights
-    assert (tmp_path / "some.safetensors").stat().st_size < (tmp_path / "all.safetensors").stat().st_size - 2 * 26 * 22 * 8 * 24 + 10_000
+    assert (tmp_path / "some.safetensors").stat().st_size < (
+        tmp_path / "all.safetensors"
+    ).stat().st_size - 2 * 26 * 22 * 8 * 24 + 10_000
 
 
 def test_scores_are_symmetric_and_report_is_percent(model, faces):
@@ -58,7 +60,9 @@ def test_scores_are_symmetric_and_report_is_percent(model, faces):
         np.testing.assert_allclose(values, pair_scores(model, features, swapped)[name], rtol=1e-6, atol=1e-6)
     report = verification_report(pair_scores(model, features, pairs), pairs)
     assert 50 < report["joint_bayesian"]["accuracy"] <= 100
-    assert report["joint_bayesian"]["accuracy"] == pytest.approx(np.mean(report["joint_bayesian"]["fold_accuracy"]), abs=1e-2)
+    assert report["joint_bayesian"]["accuracy"] == pytest.approx(
+        np.mean(report["joint_bayesian"]["fold_accuracy"]), abs=1e-2
+    )
     far, tar = np.array(report["roc"]["far"]), np.array(report["roc"]["tar"])
     assert (np.diff(far) > 0).all() and (np.diff(tar) >= 0).all() and tar[-1] == 1
 
