@@ -1,7 +1,6 @@
 """The stages joined as the command line runs them: faces -> crops -> net -> features -> Joint Bayesian -> report."""
 
 import dataclasses
-import time
 from pathlib import Path
 
 import numpy as np
@@ -19,10 +18,13 @@ from .evaluation import (
 )
 from .faces import load_faces
 from .pretrained import Pretrained, pretrained, save_model
+from .progress import minutes_of
 from .records import provenance
 from .regions import by_name, crop
 from .training import train
 
+USE_DRAWN = "MIT, as the code: the faces are drawn"
+USE_PHOTOGRAPHS = "research and teaching only: trained on photographs of people who were not asked"
 MARGIN = 4  # pixels around a crop, for random shifts in training
 
 
@@ -47,10 +49,9 @@ def train_model(data, root, recipe, out, device=None, ship=None):
     region = by_name(recipe.region)
     _say(f"net: {len(net_faces):,} images of {len(net_faces.names):,} people")
     _say(f"kept from it: {len(kept):,} images of {len(kept.names):,} people")
-    start = time.monotonic()
     crops = crop(net_faces.images, region, MARGIN)
     net = train(crops, net_faces.labels, recipe, out, device)
-    minutes = (time.monotonic() - start) / 60
+    minutes = minutes_of(Path(out) / "log.csv", recipe.epochs * len(net_faces))
     card = {
         "trained on": data,
         "images": len(net_faces),
@@ -58,6 +59,7 @@ def train_model(data, root, recipe, out, device=None, ship=None):
         "data_hash": net_faces.data_hash,
         "recipe": dataclasses.asdict(recipe),
         "minutes": round(minutes, 1),
+        "use": USE_DRAWN if data == "synthetic" else USE_PHOTOGRAPHS,
         "verifier": {"images": len(kept), "people": len(kept.names), "data_hash": kept.data_hash},
         **provenance("cuda" if next(net.parameters()).is_cuda else "cpu"),
     }

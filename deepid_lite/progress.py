@@ -1,7 +1,9 @@
 """How a run is doing: a progress bar on a terminal, and a CSV file with one row in twenty steps."""
 
 import csv
+import math
 import os
+import statistics
 import time
 from pathlib import Path
 
@@ -77,6 +79,15 @@ class TrainingLog:
                 self.file.close()
             except OSError:
                 pass  # rows that a full disk refused: reported when they were written
+
+
+def minutes_of(path, n_images):
+    """Minutes that a run over `n_images` images (all epochs) took by its log, at its median speed.
+
+    The median leaves out pauses: a run may be stopped and taken up again days later.
+    """
+    speeds = [float(row["images_per_second"]) for row in _rows(Path(path), before=math.inf)]
+    return n_images / max(statistics.median(speeds), 1e-9) / 60 if speeds else math.nan
 
 
 def _rows(path, before):

@@ -35,8 +35,8 @@ class Region:
             raise DataError(f"region {self.name}: it leaves the {rows} x {columns} frame; move or shrink it")
 
 
-# Of three crops this one verified validation people best (84.1 %, against 81.6 and 79.3 % for tighter ones after
-# two epochs; book/results/reference/crop_selection.json): hair and chin help.
+# Of three crops this one verified validation people best (84.1 %, against 81.6 and 79.3 % for tighter ones
+# after two epochs; book/results/reference/crop_selection.json): hair and chin help.
 WHOLE_FACE = Region("whole face", 8, 10, 112, 131)
 WHOLE_FACE_SQUARE = Region("whole face, square", 4, 16, 120, 120, SQUARE)
 REGIONS = {region.name: region for region in (WHOLE_FACE, WHOLE_FACE_SQUARE)}

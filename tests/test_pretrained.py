@@ -92,3 +92,10 @@ def test_a_damaged_model_is_one_line(model, tmp_path, damage):
 def test_an_unknown_model_names_those_that_are_there():
     with pytest.raises(DataError, match="lite"):
         pretrained("no-such-model")
+
+
+def test_minutes_are_those_of_the_median_speed(tmp_path):
+    from deepid_lite.progress import minutes_of
+
+    (tmp_path / "log.csv").write_text("step,images_per_second\n0,10\n20,200\n40,200\n60,3\n80,200\n")
+    assert minutes_of(tmp_path / "log.csv", 24_000) == pytest.approx(2)

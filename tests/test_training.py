@@ -328,14 +328,27 @@ training.train(IMAGES, LABELS, recipe, {folder!r}, device="cpu", checkpoint_minu
 """
 
 
-def child(folder, launcher=(), **changes):
-    code = CHILD.format(tests=os.path.dirname(__file__), folder=str(folder), changes=changes)
-    script = folder.with_name(folder.name + ".py")
-    script.write_text(code)
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
-    environment.pop("WORLD_SIZE", None)
-    command = [sys.executable, *launcher, str(script)]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+@pytest.fixture
+def child():
+    """Start a training in a process of its own; whatever still runs at the end of the test is killed."""
+    started = []
+
+    def start(folder, launcher=(), **changes):
+        script = folder.with_name(folder.name + ".py")
+        script.write_text(CHILD.format(tests=os.path.dirname(__file__), folder=str(folder), changes=changes))
+        environment = os.environ | {"OMP_NUM_THREADS": "1", "CUDA_VISIBLE_DEVICES": ""}
+        command = [sys.executable, *launcher, str(script)]
+        process = subprocess.Popen(
+            command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+        )
+        started.append(process)
+        return process
+
+    yield start
+    for process in started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
 
 def wait_for_rows(path, n, process):
@@ -347,7 +360,7 @@ def wait_for_rows(path, n, process):
         time.sleep(0.002)
 
 
-def test_killed_twice_at_random_moments(tmp_path, every_step):
+def test_killed_twice_at_random_moments(tmp_path, every_step, child):
     """kill -9, so that nothing can tidy up; then the run goes on and ends as if nothing had been."""
     changes = {"epochs": 12}  # 60 steps
     folder = tmp_path / "killed"
@@ -368,7 +381,7 @@ def test_killed_twice_at_random_moments(tmp_path, every_step):
     assert sorted(p.name for p in folder.iterdir()) == ["log.csv", "weights.safetensors"]
 
 
-def test_two_processes_are_one(tmp_path):
+def test_two_processes_are_one(tmp_path, child):
     """With no dropout and no batch norm, whose statistics would be those of half a batch."""
     changes = {
         "net": {"maps": [4, 4, 4, 4], "dimension": 8, "dropout": 0.0}, "weight": 0.5, "lr": 1e-3, "epochs": 3,
