@@ -107,7 +107,7 @@ def refitted_report(model, kept, faces, pairs, progress=False):
 
 
 def activity(features):
-    """Active neurons of FC-n on an image, mean and spread; the first half of the features is the image without mirror."""
+    """Active neurons of FC-n on an image, mean and spread; the features' first half is the image itself."""
     active = (features[:, : features.shape[1] // 2] > 0).sum(1)
     return {
         "active_mean": round(float(active.mean()), 2),

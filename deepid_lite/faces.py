@@ -18,7 +18,8 @@ from .errors import DataError
 log = logging.getLogger(__name__)
 
 VERSION = 1  # part of every cache key: raise it when decoding or listing changes what a set holds
-SYNTHETIC_CODE = ("synthetic.py", "drawing.py", "head_model.py")  # a change in them makes other faces
+# a change in them makes other faces
+SYNTHETIC_CODE = ("synthetic.py", "drawing.py", "brushes.py", "face_parts.py", "head_model.py")
 SOURCES = ("synthetic", "lfw", "celeba", "webfaces", "folder")
 
 

@@ -9,6 +9,8 @@ attributes, which supervise no net.
     images, landmarks = draw(sample_identity(7), neutral(4, glasses=[0, 1, 2, 3]))  # ... tries on glasses
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -191,11 +193,16 @@ def make_faces(
     ]
     nuisance = {name: np.array([row[name] for row in rows], np.float32) for name in NUISANCE}
     images, landmarks = np.empty((total, HEIGHT, WIDTH, 3), np.uint8), np.empty((total, 5, 2), np.float32)
-    for start in range(0, total, 256):
-        part = slice(start, min(start + 256, total))
+    parts = [slice(start, min(start + 256, total)) for start in range(0, total, 256)]
+
+    def fill(part):
         images[part], landmarks[part] = draw(identity[part], {name: v[part] for name, v in nuisance.items()})
-        if progress:
-            progress(part.stop, total)
+        return part.stop
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:  # NumPy lets go of the interpreter while it computes
+        for done in pool.map(fill, parts):
+            if progress:
+                progress(done, total)
     return SyntheticFaces(
         images,
         labels.astype(np.int64),
