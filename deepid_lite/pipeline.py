@@ -79,8 +79,11 @@ def test_set(data, root=None, pairs=None, errata=None, seed=0):
         pairs = protocols.read_lfw_pairs(pairs or _lfw_file("pairs.txt", root), faces.paths, errata=errata)
         in_pairs = np.union1d(pairs.first, pairs.second)
         return faces, pairs, protocols.identification_lists(faces.labels, seed, closed=in_pairs)
-    pairs = protocols.make_pairs(faces.labels, seed=seed)
-    able = (np.bincount(faces.labels) >= 2).sum()
+    counts = np.bincount(faces.labels)
+    able = (counts >= 2).sum()
+    # as many pairs as LFW has, or half of those that a smaller set can give
+    per_fold = min(300, int((counts * (counts - 1)).sum() // 40))
+    pairs = protocols.make_pairs(faces.labels, per_fold=max(1, per_fold), seed=seed)
     enrolled = max(
         1, able // 4
     )  # LFW's proportions: a part of the people is enrolled, everybody else is an impostor
