@@ -77,6 +77,7 @@ def page_faults(name: str, text: str) -> list[str]:
     # without alt text in the cell's metadata the alt text of a drawn figure is its (hashed) file name
     faults += [f"{name}: the picture {source} has no alt text" for source, alt in page.pictures
                if not alt.strip() or alt.endswith((".png", ".svg"))]
+    faults += [f"{name}: a table is left as text" for _ in re.findall(r"<p>\|", text)]
     return faults + [f"{name}: MyST is left: {piece}" for piece in RAW_MYST.findall(text)]
 
 
