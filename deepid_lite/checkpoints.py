@@ -3,9 +3,9 @@
 safetensors holds numbers only, so nothing that a reader is handed can run code when it is loaded.
 """
 
-import contextlib
 import json
 import os
+import shutil
 from pathlib import Path
 
 import torch
@@ -18,19 +18,31 @@ from .errors import DataError
 def save(path, tensors, facts):
     """Write {name: tensor} and a JSON-able dict, beside `path` first and renamed when it is on the disk."""
     path = Path(path)
-    beside = path.with_name(path.name + ".tmp")
+    beside = _beside(path)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        save_file(tensors, beside, metadata={"facts": json.dumps(facts)})
-        with open(beside, "rb+") as file:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        save_file(tensors, beside / path.name, metadata={"facts": json.dumps(facts)})
+        with open(beside / path.name, "rb+") as file:
             os.fsync(file.fileno())
-        os.replace(beside, path)
+        os.replace(beside / path.name, path)
     except (OSError, SafetensorError) as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         why = f"{path}: cannot be written ({error})"
         raise DataError(f"{why}; free some disk space or choose another folder") from None
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+
+
+def discard(path):
+    """Delete a file of `save`, and what a killed `save` left beside it."""
+    Path(path).unlink(missing_ok=True)
+    shutil.rmtree(_beside(Path(path)), ignore_errors=True)
+
+
+def _beside(path):
+    """A folder, for safetensors writes to a name of its own choice first and leaves it when it is killed."""
+    return path.with_name(path.name + ".tmp")
 
 
 def load(path):

@@ -123,7 +123,7 @@ def train(images, labels, recipe, folder, device=None, checkpoint_minutes=5.0, s
         facts = {"recipe": identity["recipe"], "data": data, "n_people": int(labels.max()) + 1}
         _check_finite(bare, step)
         save_net(folder / "weights.safetensors", bare.net, facts)
-        checkpoint.unlink(missing_ok=True)
+        checkpoints.discard(checkpoint)
     accelerator.wait_for_everyone()
     return bare.net.eval()
 

@@ -98,6 +98,27 @@ except checkpoints.DataError as error:
     assert path.read_bytes() == before and [p.name for p in tmp_path.iterdir()] == ["x.safetensors"]
 
 
+def test_what_a_killed_save_left_is_cleared_away(tmp_path):
+    path = tmp_path / "x.safetensors"
+    checkpoints.save(path, TENSORS, FACTS)
+    before = path.read_bytes()
+    code = """
+import os, signal, sys
+from deepid_lite import checkpoints
+def killed(tensors, file, metadata):
+    file.with_name(".tmp123").write_bytes(b"half")  # as safetensors does before it renames
+    os.kill(os.getpid(), signal.SIGKILL)
+checkpoints.save_file = killed
+checkpoints.save(sys.argv[1], {}, {})
+"""
+    for clear in (lambda: checkpoints.save(path, TENSORS, FACTS), lambda: checkpoints.discard(path)):
+        subprocess.run([sys.executable, "-c", code, str(path)])
+        assert path.read_bytes() == before and len(list(tmp_path.rglob("*"))) == 3
+        clear()
+        assert list(tmp_path.rglob("*")) in ([path], [])
+    assert not path.exists()
+
+
 def test_a_folder_that_is_a_file_gets_one_line(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(DataError, match="cannot be written"):
