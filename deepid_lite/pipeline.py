@@ -1,6 +1,7 @@
 """The stages joined as the command line runs them: faces -> crops -> net -> features -> Joint Bayesian -> report."""
 
 import dataclasses
+import os
 from pathlib import Path
 
 import numpy as np
@@ -44,13 +45,15 @@ def training_parts(data, root, min_images=2):
 
 
 def train_model(data, root, recipe, out, device=None, ship=None):
-    """Train as `recipe` says and save OUT/model.safetensors; returns the Pretrained."""
+    """Train as `recipe` says and save OUT/model.safetensors; returns the Pretrained (the first process)."""
     net_faces, kept = training_parts(data, root, recipe.min_images)
     region = by_name(recipe.region)
     _say(f"net: {len(net_faces):,} images of {len(net_faces.names):,} people")
     _say(f"kept from it: {len(kept):,} images of {len(kept.names):,} people")
     crops = crop(net_faces.images, region, MARGIN)
     net = train(crops, net_faces.labels, recipe, out, device)
+    if int(os.environ.get("RANK", 0)) > 0:
+        return None  # of several processes the first alone writes the model
     minutes = minutes_of(Path(out) / "log.csv", recipe.epochs * len(net_faces))
     card = {
         "trained on": data,

@@ -134,7 +134,7 @@ def learning_rate(recipe, progress):
     adamw: linear warm-up and a cosine to zero; sgd: ten times less from 60 % on, and again from 85 % on.
     """
     if recipe.optimizer == "sgd":
-        return recipe.lr * 0.1 ** ((progress >= 0.6) + (progress >= 0.85))
+        return recipe.lr * 0.1 ** (int(progress >= 0.6) + int(progress >= 0.85))
     if progress < recipe.warmup:
         return recipe.lr * (0.04 + 0.96 * progress / recipe.warmup)
     return recipe.lr * (0.5 + 0.5 * math.cos(math.pi * (progress - recipe.warmup) / (1 - recipe.warmup)))
