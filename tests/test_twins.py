@@ -1,6 +1,7 @@
 """The Colab twins: in step with the chapters, plain Markdown, and runnable with nothing but the package."""
 
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -347,10 +348,13 @@ def test_labels_of_the_book_are_unique():
 
 @pytest.fixture(scope="module")
 def runs():
-    """Every twin, run two at a time; a chapter's own code decides how long (a minute at most is promised)."""
+    """Every twin, run two at a time with one thread each.
+
+    Two trainings with two threads each wait for one another on two cores, for minutes where one takes one.
+    """
     def run(name):
         command = [sys.executable, BOOK / "_tools" / "run_twin.py", BOOK / f"{name}.ipynb"]
-        return subprocess.run(command, text=True, capture_output=True)
+        return subprocess.run(command, text=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
     with ThreadPoolExecutor(max_workers=2) as pool:
         yield {name: pool.submit(run, name) for name in chapters()}

@@ -35,7 +35,7 @@ def plain_ipython(folder: Path) -> dict:
     return os.environ | {"IPYTHONDIR": str(folder)}
 
 
-def run_twin(notebook, timeout: int = 120) -> float:
+def run_twin(notebook, timeout: int = 400) -> float:
     """Execute every cell of `notebook` (changed in place) and return the seconds it took.
 
     Raises nbclient's CellExecutionError when a cell fails, CellTimeoutError when one takes over
