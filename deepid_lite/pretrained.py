@@ -37,7 +37,7 @@ def make_verifier(n_components=120, update="exact"):
     assumes. Score pairs with `z = verifier[:-1].transform(features)` and `verifier[-1].score_pairs(z[i], z[j])`.
     """
     return make_pipeline(
-        FunctionTransformer(np.sqrt), PCA(n_components, random_state=0), JointBayesian(update)
+        FunctionTransformer(np.sqrt), PCA(n_components, svd_solver="covariance_eigh"), JointBayesian(update)
     )
 
 

@@ -22,7 +22,7 @@ CORE = ["torch", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "ma
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".heic", ".avif"}
 # Drawn from the synthetic generator or from numbers; a photograph of a person must never be added here.
 DRAWN = {"book/figures/synthetic_faces.png"}
-DRAWS = re.compile(r"\bplt\.(?!rcParams)|\.imshow\(|\bsns\.(?!set_)|\bplots\.\w+\(")
+DRAWS = re.compile(r"\bplt\.(?!rcParams)|\.imshow\(|\bsns\.(?!set_)|\b(plots|pictures)\.\w+\(")
 
 
 def plain_name(requirement: str) -> str:

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from deepid_lite import nets, plots
+from deepid_lite import nets, pictures
 from deepid_lite.netinfo import layer_table
 
 
@@ -21,7 +21,7 @@ def close_figures():
 def test_contact_sheet_has_every_picture_its_title_and_its_landmarks():
     images = np.random.default_rng(0).integers(0, 255, (5, 144, 128, 3), dtype=np.uint8)
     points = np.arange(50.0).reshape(5, 5, 2)
-    fig = plots.show_faces(images, titles="abcde", columns=3, landmarks=points, row_titles=["up", "down"])
+    fig = pictures.show_faces(images, titles="abcde", columns=3, landmarks=points, row_titles=["up", "down"])
     assert len(fig.axes) == 6  # two full rows, the last place empty
     for n, ax in enumerate(fig.axes[:5]):
         np.testing.assert_array_equal(ax.images[0].get_array(), images[n])
@@ -34,7 +34,7 @@ def test_contact_sheet_has_every_picture_its_title_and_its_landmarks():
 def test_boxes_of_the_last_neurons_end_at_the_border_of_the_picture():
     rows = layer_table(nets.DeepID2Plus(maps=2, dimension=2))[:-4]
     places = [(row.size[0] - 1, row.size[1] - 1) for row in rows]
-    fig = plots.receptive_fields(np.zeros((55, 47, 3), np.uint8), rows, places)
+    fig = pictures.receptive_fields(np.zeros((55, 47, 3), np.uint8), rows, places)
     for ax, row in zip(fig.axes, rows, strict=True):
         box = ax.patches[-1]
         assert (box.get_y() + box.get_height(), box.get_x() + box.get_width()) == (54.5, 46.5)
@@ -42,7 +42,7 @@ def test_boxes_of_the_last_neurons_end_at_the_border_of_the_picture():
 
 
 def test_spectra_are_shares_and_count_directions():
-    fig = plots.spectra({"even": np.ones(8), "one": np.r_[3.0, np.zeros(7)]})
+    fig = pictures.spectra({"even": np.ones(8), "one": np.r_[3.0, np.zeros(7)]})
     even, one = fig.axes[0].lines
     np.testing.assert_allclose(even.get_ydata(), 1 / 8)
     np.testing.assert_allclose(one.get_ydata(), [1])

@@ -1,0 +1,108 @@
+"""What a study runs on, at two scales that never mix: a model, and people whom its net never saw.
+
+`lite()` has the synthetic faces and takes seconds; `reference()` has the web-face net and LFW. A study is a function of
+a `Scale` that returns a dict for JSON (studies.py), so that one function serves the book's build and the recorded run.
+"""
+
+import hashlib
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from .errors import DataError
+from .evaluation import face_features
+from .facecache import cache_folder
+from .faces import FaceSet, load_faces
+from .pipeline import test_set, training_parts
+from .pretrained import Pretrained, pretrained
+from .protocols import Pairs
+
+
+@dataclass
+class Scale:
+    """A model and the people to study it on.
+
+    name: "lite" or "reference". model: Pretrained. test: unseen people and the `pairs` to verify among them.
+    kept: people who fit Joint Bayesian and other classifiers; they are never tested. crowd: the test people and five
+    of whom there are many images, `celebrities` by name, for the study of identities.
+    """
+
+    name: str
+    model: Pretrained
+    test: FaceSet
+    pairs: Pairs
+    kept: FaceSet
+    crowd: FaceSet
+    celebrities: tuple[str, ...]
+    _store: dict = field(default_factory=dict, repr=False)
+
+    def features(self, part, layer=4):
+        """Features (N, 2 D), picture and mirror, of "test", "kept" or "crowd"; extracted once, then remembered."""
+        if part not in ("test", "kept", "crowd"):
+            raise DataError(f"part {part!r}: use test, kept or crowd")
+        faces = getattr(self, part)
+        if (part, layer) not in self._store:
+            self._store[part, layer] = self._stored(faces, layer)
+        return self._store[part, layer]
+
+    def _stored(self, faces, layer):
+        """At the reference scale features of photographs take minutes: they are kept beside the decoded faces."""
+        if self.name == "lite":
+            return face_features(self.model, faces.images, layer)
+        key = hashlib.sha256(f"{faces.data_hash} {layer} {weights_hash(self.model)}".encode()).hexdigest()[:16]
+        path = cache_folder() / f"features-{key}.npy"
+        if path.is_file():
+            return np.load(path)
+        found = face_features(self.model, faces.images, layer, progress=True)
+        beside = path.with_name(path.stem + ".tmp.npy")
+        np.save(beside, found)
+        beside.replace(path)
+        return found
+
+
+def lite(model="lite"):
+    """The embedded scale: the shipped lite net and 200 unseen synthetic people; no download, no GPU."""
+    test, pairs, _ = test_set("synthetic")
+    celebrities = load_faces("synthetic", part="celebrities")
+    return Scale(
+        "lite", _model(model), test, pairs, load_faces("synthetic", part="joint_bayesian"),
+        join(test, celebrities), tuple(f"celebrities/{name}" for name in celebrities.names),
+    )  # fmt: skip
+
+
+def reference(model="webfaces", root=None, fit_on="webfaces"):
+    """The reference scale: a net of web faces, tested on LFW; `root` is the folder that DEEPID_DATA would name."""
+    test, pairs, _ = test_set("lfw", root)
+    _, kept = training_parts(fit_on, root)
+    counts = np.bincount(test.labels)
+    most = tuple(test.names[person] for person in np.argsort(-counts, kind="stable")[:5])
+    return Scale("reference", _model(model), test, pairs, kept, test, most)
+
+
+def join(first, second):
+    """One FaceSet of two sets of different people; the second's names gain its part, attributes need both."""
+    names = [*first.names, *(f"celebrities/{name}" for name in second.names)]
+    both = first.attributes.keys() & second.attributes.keys()
+    digest = hashlib.sha256(f"{first.data_hash} {second.data_hash}".encode()).hexdigest()
+    return FaceSet(
+        np.concatenate([first.images, second.images]),
+        np.concatenate([first.labels, second.labels + len(first.names)]),
+        names,
+        np.concatenate([first.landmarks, second.landmarks]),
+        {name: np.concatenate([first.attributes[name], second.attributes[name]]) for name in sorted(both)},
+        [*first.paths, *second.paths],
+        first.source,
+        digest,
+    )
+
+
+def weights_hash(model):
+    """SHA-256 over all numbers of a model's net."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.net.state_dict().items()):
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _model(model):
+    return model if isinstance(model, Pretrained) else pretrained(model)
