@@ -50,7 +50,7 @@ def execution_key() -> str:
     digest = hashlib.sha256()
     files = [*(ROOT / "deepid_lite").rglob("*"), *(BOOK / "results").rglob("*")]
     for path in sorted([ROOT / "constraints.txt", *files]):
-        if path.is_file() and path.suffix in (".py", ".txt", ".toml", ".json", ".safetensors"):
+        if path.is_file() and path.suffix in (".py", ".txt", ".toml", ".json", ".html", ".safetensors"):
             digest.update(f"{path.relative_to(ROOT)}\0".encode() + path.read_bytes() + b"\0")
     return digest.hexdigest()[:16]
 
