@@ -1,0 +1,79 @@
+"""Scales: who stands where, features extracted once, and stored ones told apart by net and data."""
+
+import numpy as np
+import pytest
+import torch
+
+from deepid_lite import nets, scales
+from deepid_lite.errors import DataError
+from deepid_lite.evaluation import face_features
+from deepid_lite.faces import FaceSet
+from deepid_lite.pretrained import Pretrained
+from deepid_lite.regions import WHOLE_FACE
+
+
+def faces(n, people, seed, attributes=("hat",)):
+    rng = np.random.default_rng(seed)
+    labels = np.arange(n) % people
+    return FaceSet(
+        rng.integers(0, 256, (n, 144, 128, 3), dtype=np.uint8),
+        labels,
+        [f"person-{p:04d}" for p in range(people)],
+        rng.uniform(0, 128, (n, 5, 2)).astype(np.float32),
+        {name: rng.random(n) < 0.5 for name in attributes},
+        [f"person-{p:04d}/{i}.png" for i, p in enumerate(labels)],
+        "synthetic",
+        f"hash {seed}",
+    )
+
+
+def model(seed=0):
+    torch.manual_seed(seed)
+    net = nets.DeepID2Plus(maps=4, dimension=8, heads=(3, 4)).eval()
+    return Pretrained(net, WHOLE_FACE, None, {})
+
+
+def scale(name="lite", seed=0):
+    test = faces(6, 3, 1)
+    return scales.Scale(name, model(seed), test, None, faces(4, 2, 2), test, ())
+
+
+def test_joined_sets_keep_people_apart_and_share_attributes():
+    first, second = faces(6, 3, 1, ("hat", "beard")), faces(4, 2, 2, ("beard", "glasses"))
+    both = scales.join(first, second)
+    assert both.names == [*first.names, "celebrities/person-0000", "celebrities/person-0001"]
+    np.testing.assert_array_equal(both.labels, [*first.labels, *(second.labels + 3)])
+    np.testing.assert_array_equal(both.images[6:], second.images)
+    assert list(both.attributes) == ["beard"]
+    assert both.data_hash not in (first.data_hash, second.data_hash)
+    assert both.data_hash != scales.join(second, first).data_hash
+
+
+def test_features_are_extracted_once(monkeypatch):
+    s, calls = scale(), []
+    monkeypatch.setattr(scales, "face_features", lambda *a, **k: calls.append(1) or face_features(*a, **k))
+    first = s.features("test")
+    assert first.shape == (6, 16) and s.features("test") is first and len(calls) == 1
+    assert s.features("test", layer=3).shape == (6, 16) and len(calls) == 2
+    with pytest.raises(DataError, match="use test, kept or crowd"):
+        s.features("train")
+
+
+def test_stored_features_are_those_of_this_net_and_these_faces(monkeypatch, tmp_path):
+    monkeypatch.setenv("DEEPID_CACHE", str(tmp_path))
+    found = scale("reference").features("test")
+    np.testing.assert_array_equal(found, scale("lite").features("test"))
+    monkeypatch.setattr(scales, "face_features", lambda *a, **k: pytest.fail("extracted again"))
+    np.testing.assert_array_equal(scale("reference").features("test"), found)
+    monkeypatch.undo()
+    monkeypatch.setenv("DEEPID_CACHE", str(tmp_path))
+    assert not np.array_equal(scale("reference", seed=1).features("test"), found)
+    assert len(list(tmp_path.glob("features-*.npy"))) == 2
+    assert scales.weights_hash(model(0)) == scales.weights_hash(model(0)) != scales.weights_hash(model(1))
+
+
+def test_lite_people_stand_on_one_side_only():
+    s = scales.lite()
+    assert len(s.test) == 4000 and len(s.kept) == 4000 and len(s.crowd) == 4500 and len(s.celebrities) == 5
+    counts = np.bincount(s.crowd.labels)
+    assert [counts[s.crowd.names.index(name)] for name in s.celebrities] == [100] * 5
