@@ -54,7 +54,7 @@ class TrainingLog:
         if self.path:
             row = {"step": step, "epoch": epoch, "lr": f"{lr:.6g}", "images_per_second": f"{speed:.0f}"}
             try:
-                self._row(row | {name: f"{value:.5f}" for name, value in values.items()})
+                self._row(row | {name: f"{value:.8g}" for name, value in values.items()})
                 self.file.flush()
             except OSError as error:
                 raise self._cannot_write(error) from None
