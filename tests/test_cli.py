@@ -23,8 +23,8 @@ normalise = true
 """
 
 
-def deepid(*words, folder, **environment):
-    run = [sys.executable, "-m", "deepid_lite", *map(str, words)]
+def deepid(*words, folder, launcher=(), **environment):
+    run = [sys.executable, *launcher, "-m", "deepid_lite", *map(str, words)]
     variables = {
         **os.environ,
         "DEEPID_CACHE": str(folder / "cache"),
@@ -80,6 +80,21 @@ def test_data_says_what_is_there(place):
 def test_training_leaves_a_model_and_a_log(trained):
     assert (trained / "model.safetensors").is_file() and (trained / "log.csv").is_file()
     assert not list(trained.glob("*.tmp")) and not (trained / "checkpoint.safetensors").exists()
+
+
+def test_two_processes_write_one_model(place):
+    """torchrun as a user types it: one log, one model, nothing half-written, and the model can be read."""
+    torchrun = ("-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2")
+    words = ("train", "--data", "faces", "--preset", "small.toml", "--out", "two", "--device", "cpu")
+    done = deepid(*words, folder=place, launcher=torchrun, CUDA_VISIBLE_DEVICES="")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count("written after") == 1
+    assert sorted(path.name for path in (place / "two").iterdir()) == [
+        "log.csv",
+        "model.safetensors",
+        "weights.safetensors",
+    ]
+    assert "trained on: faces" in deepid("info", "two/model.safetensors", folder=place).stdout
 
 
 def test_info_shows_the_card(place, trained):
