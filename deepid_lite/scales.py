@@ -40,23 +40,28 @@ class Scale:
         """Features (N, 2 D), picture and mirror, of "test", "kept" or "crowd"; extracted once, then remembered."""
         if part not in ("test", "kept", "crowd"):
             raise DataError(f"part {part!r}: use test, kept or crowd")
+        if layer not in self.model.net.heads:
+            raise DataError(f"layer {layer}: this net has features on {', '.join(map(str, self.model.net.heads))}")
         faces = getattr(self, part)
-        if (part, layer) not in self._store:
-            self._store[part, layer] = self._stored(faces, layer)
-        return self._store[part, layer]
+        if (faces.data_hash, layer) not in self._store:
+            found = self._stored(faces)
+            self._store |= {(faces.data_hash, n): features for n, features in found.items()}
+        return self._store[faces.data_hash, layer]
 
-    def _stored(self, faces, layer):
-        """At the reference scale features of photographs take minutes: they are kept beside the decoded faces."""
+    def _stored(self, faces):
+        """All layers in one pass. Those of photographs take minutes: they are kept beside the decoded faces."""
+        layers = self.model.net.heads
         if self.name == "lite":
-            return face_features(self.model, faces.images, layer)
-        key = hashlib.sha256(f"{faces.data_hash} {layer} {weights_hash(self.model)}".encode()).hexdigest()[:16]
-        path = cache_folder() / f"features-{key}.npy"
-        if path.is_file():
-            return np.load(path)
-        found = face_features(self.model, faces.images, layer, progress=True)
-        beside = path.with_name(path.stem + ".tmp.npy")
-        np.save(beside, found)
-        beside.replace(path)
+            return face_features(self.model, faces.images, layers)
+        key = hashlib.sha256(f"{faces.data_hash} {weights_hash(self.model)}".encode()).hexdigest()[:16]
+        paths = {n: cache_folder() / f"features-{key}-fc{n}.npy" for n in layers}
+        if all(path.is_file() for path in paths.values()):
+            return {n: np.load(path) for n, path in paths.items()}
+        found = face_features(self.model, faces.images, layers, progress=True)
+        for n, path in paths.items():
+            beside = path.with_name(path.stem + ".tmp.npy")
+            np.save(beside, found[n])
+            beside.replace(path)
         return found
 
 

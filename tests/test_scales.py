@@ -54,9 +54,12 @@ def test_features_are_extracted_once(monkeypatch):
     monkeypatch.setattr(scales, "face_features", lambda *a, **k: calls.append(1) or face_features(*a, **k))
     first = s.features("test")
     assert first.shape == (6, 16) and s.features("test") is first and len(calls) == 1
-    assert s.features("test", layer=3).shape == (6, 16) and len(calls) == 2
+    assert s.features("test", layer=3).shape == (6, 16) and len(calls) == 1  # all layers in one pass
+    assert s.features("crowd") is first  # the same faces under another name
     with pytest.raises(DataError, match="use test, kept or crowd"):
         s.features("train")
+    with pytest.raises(DataError, match="features on 3, 4"):
+        s.features("test", layer=2)
 
 
 def test_stored_features_are_those_of_this_net_and_these_faces(monkeypatch, tmp_path):
@@ -68,7 +71,7 @@ def test_stored_features_are_those_of_this_net_and_these_faces(monkeypatch, tmp_
     monkeypatch.undo()
     monkeypatch.setenv("DEEPID_CACHE", str(tmp_path))
     assert not np.array_equal(scale("reference", seed=1).features("test"), found)
-    assert len(list(tmp_path.glob("features-*.npy"))) == 2
+    assert len(list(tmp_path.glob("features-*.npy"))) == 4  # two nets, two layers
     assert scales.weights_hash(model(0)) == scales.weights_hash(model(0)) != scales.weights_hash(model(1))
 
 
