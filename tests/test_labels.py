@@ -1,0 +1,190 @@
+"""Attribute labels: every kind of list that CelebA's come in, LFW's predicted table, and what is wrong with them."""
+
+import os
+import types
+
+import numpy as np
+import pytest
+
+from deepid_lite.errors import DataError
+from deepid_lite.faces import FaceSet, load_faces
+from deepid_lite.labels import CELEBA_ATTRIBUTES, celeba_attributes, predicted_attributes
+
+rng = np.random.default_rng(0)
+NAMES = [f"{n:06d}.jpg" for n in range(1, 9)]
+TRUTH = {name: rng.integers(0, 2, 40) for name in NAMES}
+MALE = CELEBA_ATTRIBUTES.index("Male")
+
+
+def face_set(paths, kind, /, **attributes):
+    n = len(paths)
+    images = np.zeros((n, 144, 128, 3), np.uint8)
+    columns = {name: np.array(values) for name, values in attributes.items()}
+    return FaceSet(images, np.zeros(n, int), ["one"], np.zeros((n, 5, 2), np.float32), columns, paths, kind)
+
+
+def signs(names, announced=None, truth=TRUTH):
+    rows = [" ".join([name, *(("-1", " 1")[value] for value in truth[name])]) for name in names]
+    return "\r\n".join([str(announced or len(names)), " ".join(CELEBA_ATTRIBUTES) + " ", *rows]) + "\r\n"
+
+
+def bits(names, truth=TRUTH):
+    return "".join(f"{name} {' '.join(map(str, truth[name]))}\r\n" for name in names)
+
+
+def table(names, columns=("Attractive", "Male")):
+    rows = [[name, "2", *(TRUTH[name][CELEBA_ATTRIBUTES.index(column)] for column in columns)] for name in names]
+    return "".join(",".join(map(str, row)) + "\n" for row in [["", "Partition", *columns], *rows])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "list_attr_first20000.txt").write_text(signs(NAMES[:2], announced=202599))
+    (tmp_path / "attr_val_01.txt").write_text(bits(NAMES[2:4]))
+    (tmp_path / "attr_test_01.txt").write_text(bits(NAMES[4:5]))
+    (tmp_path / "attractive_male_all.csv").write_text(table(NAMES[:7]))
+    (tmp_path / "identity_CelebA.txt").write_text("000001.jpg 2880\n")
+    (tmp_path / "other.csv").write_text("a,b\n1,2,3\n")
+    return tmp_path
+
+
+def test_all_lists_of_a_folder_together(folder):
+    faces = face_set(NAMES[::-1], "celeba")
+    found = celeba_attributes(faces, folder)
+    assert tuple(found) == CELEBA_ATTRIBUTES and len(found) == 40
+    for column, attribute in enumerate(CELEBA_ATTRIBUTES):
+        values = found[attribute][::-1]  # back in the order of NAMES
+        known = 7 if attribute in ("Attractive", "Male") else 5
+        assert values.dtype == np.float32 and np.isnan(values[known:]).all()
+        np.testing.assert_array_equal(values[:known], [TRUTH[name][column] for name in NAMES[:known]])
+
+
+def test_the_official_list_is_enough(tmp_path):
+    (tmp_path / "list_attr_celeba.txt").write_text(signs(NAMES))
+    (tmp_path / "attr_val_01.txt").write_text("nonsense, but not read where the whole list is there")
+    faces = face_set(["somewhere/" + name for name in NAMES], "celeba")
+    found = celeba_attributes(faces, tmp_path)
+    np.testing.assert_array_equal(np.stack(list(found.values()), 1), [TRUTH[name] for name in NAMES])
+
+
+def test_web_faces_are_known_by_their_original_name(folder):
+    faces = face_set(
+        ["a/0.webp", "a/1.webp", "b/0.webp", "b/1.webp"], "webfaces",
+        source=["celeba", "pins", "celeba", "celeba"], original=[NAMES[4], NAMES[0], NAMES[6], NAMES[4]],
+    )  # fmt: skip
+    found = celeba_attributes(faces, folder)
+    male = [TRUTH[NAMES[at]][MALE] for at in (4, 6, 4)]
+    np.testing.assert_array_equal(found["Male"], [male[0], np.nan, male[1], male[2]])
+    np.testing.assert_array_equal(np.isnan(found["Bald"]), [False, True, True, False])
+
+
+def flipped(name, column=MALE):
+    other = {name: TRUTH[name].copy()}
+    other[name][column] ^= 1
+    return other
+
+
+@pytest.mark.parametrize(
+    "file, content, told",
+    [
+        ("attr_val_01.txt", bits(NAMES[2:4]) + bits([NAMES[0]], flipped(NAMES[0])), ("line 3", NAMES[0], "Male")),
+        ("attr_val_01.txt", bits(NAMES[2:3]) + bits([NAMES[2]], flipped(NAMES[2], 4)), ("line 2", "Bald")),
+        ("attractive_male_all.csv", table(NAMES[:1]).replace("2,", "2,1,", 1), ("line 2", "5 values", "4")),
+        ("attractive_male_all.csv", table(NAMES[:1]) + "000002.jpg,1,0,7\n", ("line 3", "'7'")),
+        ("attr_val_01.txt", bits(NAMES[2:4])[:-5], ("line 2", "41")),
+        ("attr_val_01.txt", bits(NAMES[2:3]) + "\n" + bits(NAMES[3:4]), ("line 2", "0 values")),
+        ("attr_val_01.txt", bits(NAMES[2:3]).replace(" 1", " -1", 1), ("line 1", "'-1'")),
+        ("list_attr_first20000.txt", signs(NAMES[:2]).replace("-1", "0", 1), ("line 3", "'0'")),
+        ("list_attr_first20000.txt", signs(NAMES[:2], announced=1), ("2 rows", "announces 1")),
+        ("list_attr_first20000.txt", bits(NAMES[:2]), ("number of rows",)),
+        ("list_attr_first20000.txt", "", ("number of rows",)),
+        ("list_attr_first20000.txt", signs(NAMES[:2]).replace("Male", "Man"), ("attributes",)),
+        ("list_attr_celeba.txt", signs(NAMES, announced=202599), ("8 rows", "202599")),
+        ("list_attr_celeba.txt", "\xff\xfe\x00".encode("latin-1"), ("cannot be read",)),
+    ],
+)
+def test_rows_that_are_wrong(folder, file, content, told):
+    (folder / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(DataError) as caught:
+        celeba_attributes(face_set(NAMES, "celeba"), folder)
+    text = str(caught.value)
+    assert "\n" not in text and file in text and all(part in text for part in told), text
+
+
+def test_no_labels_to_be_had(folder, tmp_path):
+    web = face_set(["a/0.webp"], "webfaces", source=["pins"], original=["x.jpg"])
+    for faces, place, told in (
+        (face_set(NAMES, "celeba"), tmp_path / "absent", "no such folder"),
+        (face_set(NAMES, "lfw"), folder, "source and original"),
+        (web, folder, "none of the 1 faces"),
+    ):
+        with pytest.raises(DataError, match=told):
+            celeba_attributes(faces, place)
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    (empty / "identity_CelebA.txt").write_text("000001.jpg 2880\n")
+    with pytest.raises(DataError, match="list_attr_celeba"):
+        celeba_attributes(face_set(NAMES, "celeba"), empty)
+
+
+LFW = ["Ann_Lee/Ann_Lee_0001.jpg", "Ann_Lee/Ann_Lee_0002.jpg", "Bo_Ek/Bo_Ek_0001.jpg", "Cy_Oh/Cy_Oh_0001.jpg"]
+SCORES = "image,Bald,Male,race\nBo_Ek_0001,0.5,0.9,x\nAnn_Lee_0002,0.51,1,y\nAnn_Lee_0001,0,0.0001,\n"
+
+
+@pytest.fixture
+def scores(tmp_path):
+    (tmp_path / "scores.csv").write_text(SCORES)
+    return tmp_path / "scores.csv"
+
+
+def test_predicted_scores_become_labels(scores):
+    found = predicted_attributes(face_set(LFW, "lfw"), scores, ["Male", "Bald"])
+    assert list(found) == ["Male", "Bald"] and found["Male"].dtype == np.float32
+    np.testing.assert_array_equal(found["Male"], [0, 1, 1, np.nan])
+    np.testing.assert_array_equal(found["Bald"], [0, 1, 0, np.nan])
+    np.testing.assert_array_equal(predicted_attributes(face_set(LFW, "lfw"), scores, "Bald")["Bald"], found["Bald"])
+    assert predicted_attributes(face_set(LFW, "lfw"), scores, []) == {}
+
+
+@pytest.mark.parametrize(
+    "content, columns, told",
+    [
+        (SCORES, ["Bald", "Smiling"], "'Smiling'"),
+        (SCORES, ["race"], "'race'"),
+        (SCORES.replace("image", "picture"), ["Male"], "line 1"),
+        ("image,race\nAnn_Lee_0001,x\n", ["race"], "line 1"),
+        ("", ["Male"], "line 1"),
+        (SCORES.replace("0.51", "1.51"), ["Bald"], "line 3"),
+        (SCORES.replace("0.51", "nan"), ["Bald"], "line 3"),
+        (SCORES.replace("0.51", "much"), ["Bald"], "'much'"),
+        (SCORES.replace("0.51,1,y", "0.51,1"), ["Bald"], "line 3: 3 values"),
+        (SCORES.replace("Bo_Ek", "Ann_Lee"), ["Bald"], "line 4: Ann_Lee_0001 is listed twice"),
+        (SCORES.replace("Ann", "An").replace("Bo", "B"), ["Bald"], "any of the 4 faces"),
+    ],
+)
+def test_wrong_tables_of_scores(tmp_path, content, columns, told):
+    (tmp_path / "scores.csv").write_text(content)
+    with pytest.raises(DataError) as caught:
+        predicted_attributes(face_set(LFW, "lfw"), tmp_path / "scores.csv", columns)
+    assert told in str(caught.value) and "scores.csv" in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_no_table_of_scores(tmp_path):
+    with pytest.raises(DataError, match="no such file"):
+        predicted_attributes(face_set(LFW, "lfw"), tmp_path / "absent.csv", ["Male"])
+
+
+@pytest.mark.real
+def test_real_labels():
+    root = os.environ.get("DEEPID_DATA")
+    if not root:
+        pytest.skip("DEEPID_DATA is not set")
+    index = os.path.join(root, "celeba_labels")
+    lfw = load_faces("lfw", limit=300)
+    predicted = predicted_attributes(lfw, os.path.join(root, "lfw_attributes_predicted.csv"), ["Male", "Eyeglasses"])
+    assert np.isfinite(predicted["Male"]).sum() > 280 and 0.4 < np.nanmean(predicted["Male"]) < 0.95
+    names = [f"{n:06d}.jpg" for n in (1, 2, 3, 182638, 202599, 100000)]
+    found = celeba_attributes(types.SimpleNamespace(source="celeba", paths=names), index)
+    np.testing.assert_array_equal(found["Male"][:3], [0, 0, 1])  # as the official list has it
+    assert all(np.isfinite(values[:5]).all() for values in found.values())
+    assert np.isfinite(found["Male"][5])  # in the table of two attributes
