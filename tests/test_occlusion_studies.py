@@ -1,0 +1,192 @@
+"""The studies of occlusion on a small scale, their figures and their widget."""
+
+import json
+import re
+from types import SimpleNamespace
+
+import matplotlib
+import numpy as np
+import pytest
+import torch
+
+from deepid_lite import nets, plots, studies, sweeps
+from deepid_lite.align import TEMPLATE
+from deepid_lite.errors import DataError
+from deepid_lite.evaluation import face_features, fit_verifier
+from deepid_lite.pretrained import Pretrained
+from deepid_lite.protocols import make_pairs, verify
+from deepid_lite.regions import WHOLE_FACE
+from deepid_lite.widgets import occlusion_widget
+
+matplotlib.use("Agg")
+LEVELS = {"fractions": (0.5,), "sizes": (50,)}
+
+
+class Faces(SimpleNamespace):
+    def __len__(self):
+        return len(self.images)
+
+
+def people(first, n, each=6):
+    """People of two colours, one above the other, with noise."""
+    rng = np.random.default_rng(first)
+    colours = rng.integers(30, 226, (n, 2, 1, 1, 3)).repeat(each, 0).repeat(72, 2).reshape(n * each, 144, 1, 3)
+    images = np.clip(colours + rng.normal(0, 14, (n * each, 144, 128, 3)), 0, 255).astype(np.uint8)
+    names, landmarks = [f"p{first + k}" for k in range(n)], np.repeat(TEMPLATE[None], n * each, 0)
+    return Faces(images=images, labels=np.repeat(np.arange(n), each), names=names, landmarks=landmarks,
+                 data_hash=f"hash{first}")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def scale():
+    torch.manual_seed(3)
+    net = nets.DeepID2Plus(maps=8, dimension=128, heads=(2, 4), batch_norm=True).eval()
+    parts = {name: people(k, n) for name, k, n in (("test", 0, 12), ("kept", 50, 20), ("crowd", 90, 4))}
+    model = Pretrained(net, WHOLE_FACE, None, {})
+    model = fit_verifier(model, face_features(model, parts["kept"].images), parts["kept"].labels)
+    pairs = make_pairs(parts["test"].labels, n_folds=4, per_fold=5)
+    return SimpleNamespace(
+        name="lite", model=model, pairs=pairs, celebrities=("p91", "p90"), **parts,
+        features=lambda part, layer=4: face_features(model, parts[part].images, layer),
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def result(scale):
+    return json.loads(json.dumps(studies.occlusion(scale, **LEVELS)))
+
+
+@pytest.fixture(scope="module")
+def strips(scale):
+    return json.loads(json.dumps(studies.strips(scale, every=2, **LEVELS)))
+
+
+def test_all_curves_stand_beside_their_nulls(result):
+    for kind, levels in (("from_below", [0, 50]), ("block", [0, 50])):
+        assert result[kind]["levels"] == levels
+        assert set(result[kind]["curves"]) == {"FC-2", "FC-4", "code, Hamming", "LBP"}
+        assert set(result["null"][kind]) == {"untrained net", "pixels"}
+        for curve in (result[kind]["curves"] | result["null"][kind]).values():
+            assert all(len(curve[key]) == 2 for key in curve)
+            np.testing.assert_allclose(np.mean(curve["fold_accuracy"], axis=1), curve["accuracy"], atol=2e-3)
+            assert curve["accuracy"][0] == curve["fixed"][0]
+    assert result["pairs"] == 40 and result["data_hash"] == "hash0"
+
+
+def test_the_clean_entry_is_plain_verification(scale, result):
+    features = scale.features("test")
+    fitted = fit_verifier(scale.model, scale.features("kept"), scale.kept.labels).verifier
+    z = fitted[:-1].transform(features)
+    expected = verify(fitted[-1].score_pairs(z[scale.pairs.first], z[scale.pairs.second]), scale.pairs)
+    for kind in ("from_below", "block"):
+        clean = result[kind]["curves"]["FC-4"]
+        np.testing.assert_allclose(clean["accuracy"][0], 100 * expected.accuracy, atol=1.5)
+        active = features > 0
+        bits = -(active[scale.pairs.first] != active[scale.pairs.second]).sum(1).astype(float)
+        code = 100 * verify(bits, scale.pairs).accuracy
+        np.testing.assert_allclose(result[kind]["curves"]["code, Hamming"]["accuracy"][0], code, atol=1.5)
+
+
+def test_a_second_run_goes_on_and_another_setting_is_refused(scale, result, tmp_path, monkeypatch):
+    first = studies.occlusion(scale, tmp_path, with_lbp=False, **LEVELS)
+    assert len(list(tmp_path.glob("*.npz"))) == 3 * 3
+    (tmp_path / "untrained-block-50.npz").unlink()
+    fits = []
+    for name in ("net_system", "pixel_system"):
+        monkeypatch.setattr(sweeps, name, lambda *a, name=name, **k: lambda: fits.append(name))
+    assert studies.occlusion(scale, tmp_path, with_lbp=False, **LEVELS) == first and not fits
+    with pytest.raises(DataError, match="use an empty folder"):
+        studies.occlusion(scale, tmp_path, with_lbp=False, seed=1, **LEVELS)
+
+
+def test_fewer_pairs_and_kept_people(scale):
+    few = studies.occlusion(scale, with_lbp=False, per_fold=3, most=60, **LEVELS)
+    assert few["pairs"] == 24 and few["kept"] == 60 and few["images"] <= 48
+
+
+def test_fills(scale):
+    found = studies.fills(scale, with_lbp=False)
+    names = ["clean", *(f"{c}, {f}" for f in ("black", "grey", "noise", "face") for c in ("below 0.4", "block 40"))]
+    assert found["conditions"] == [*names, "sunglasses", "mask"]
+    assert set(found["null"]) == {"untrained net", "pixels"} and len(found["curves"]["FC-4"]["fixed"]) == 11
+    fig = plots.fills_dots(found, found)
+    assert len(fig.axes) == 2 and [t.get_text() for t in fig.axes[0].get_yticklabels()] == found["conditions"]
+
+
+def test_strips(scale, strips):
+    assert strips["people"] == ["p91", "p90"] and strips["images"] == [6, 6]
+    assert np.array(strips["strips"]["from_below"]).shape == (2, 2, 64)
+    clean = np.array(strips["strips"]["block"])[:, 0]
+    assert (np.diff(clean, axis=1) <= 0).all(), "the clean strip is sorted"
+    assert "strips" not in strips["null"] and np.array(strips["null"]["code_distance"]["block"]).shape == (2, 2)
+    example = strips["example"]
+    assert list(example["responses"]) == ["first", "first, covered", "second"]
+    for shares in example["share"].values():
+        np.testing.assert_allclose(np.sum(shares, axis=1), 100, atol=0.2)
+
+
+def test_sensitivity(scale):
+    found = studies.sensitivity(scale, n=5, side=40, step=24)
+    for part in ("net", "null"):
+        assert np.shape(found[part]["score"]) == np.shape(found[part]["code"]) == (4, 4)
+        assert found[part]["pairs"] == 5 and (np.array(found[part]["code"]) >= 0).all()
+    assert len(plots.sensitivity_maps(found).axes) == 4 + 2
+
+
+# --- figures ---
+
+
+@pytest.mark.parametrize("kind, figure", [("from_below", plots.figure_15), ("block", plots.figure_16)])
+def test_accuracies_stand_in_one_picture(result, kind, figure):
+    fig = figure(result)
+    names = {text.get_text() for text in fig.legends[0].get_texts()}
+    assert names == {"FC-2", "FC-4", "code, Hamming", "LBP", "untrained net", "pixels"}
+    for ax, key in zip(fig.axes, ("accuracy", "fixed"), strict=True):
+        drawn = {c.get_label(): np.array(c.lines[0].get_ydata(), float) for c in ax.containers}
+        assert set(drawn) == names
+        np.testing.assert_allclose(drawn["LBP"], result[kind]["curves"]["LBP"][key])
+    more = json.loads(json.dumps(result))
+    more[kind]["curves"]["FC-1"] = more[kind]["curves"]["FC-2"]
+    both = figure(result, more | {"scale": "reference"})
+    assert len(both.axes) == 4 and fig.get_size_inches()[0] <= 7
+    assert "FC-1" in {text.get_text() for text in both.legends[0].get_texts()}
+
+
+def test_strip_figures(strips):
+    assert [len(ax.images) for ax in plots.figure_17(strips).axes[:4]] == [1] * 4
+    assert len(plots.figure_17(strips, strips, people=1).axes) == 2 * 2 + 2
+    fig = plots.pattern_stability(strips, strips)
+    assert len(fig.axes) == 8
+    expected = np.mean(strips["rank_correlation"]["from_below"], axis=0)
+    np.testing.assert_allclose(fig.axes[0].lines[0].get_ydata(), expected)
+    fig = plots.figure_1(strips)
+    assert any("bits differ" in ax.get_title(loc="left") for ax in fig.axes)
+
+
+def test_figure_14_needs_no_result():
+    fig = plots.figure_14()
+    titles = [ax.get_title() for ax in fig.axes]
+    levels = range(10, 80, 10)
+    assert titles[1:8] == [f"{p} %" for p in levels] and titles[9:] == [f"{n} × {n}" for n in levels]
+
+
+# --- widget ---
+
+
+def test_widget_holds_what_the_model_says(scale):
+    probes, partners = scale.test.images[[0, 6]], scale.test.images[[1, 7]]
+    html = occlusion_widget(scale.model, probes, partners, 1.5, **LEVELS)
+    assert not re.search(r"(?:src|href)=|https?://(?!www\.w3\.org/2000/svg)", html), "nothing from elsewhere"
+    data = json.loads(re.search(r'application/json"[^>]*>(.*?)</script>', html, re.S)[1].replace("<\\/", "</"))
+    assert data["threshold"] == 1.5 and [len(k["levels"]) for k in data["kinds"]] == [2, 2]
+    features = face_features(scale.model, np.concatenate([probes, partners]))
+    z = scale.model.verifier[:-1].transform(features)
+    same = scale.model.verifier[-1].score_pairs(z[:2], z[2:])
+    other = scale.model.verifier[-1].score_pairs(z[:2], z[[3, 2]])
+    for p, person in enumerate(data["people"]):
+        for covers in person["covers"]:
+            code = np.unpackbits(np.frombuffer(bytes.fromhex(covers[0]["code"]), np.uint8)).astype(bool)
+            np.testing.assert_array_equal(code, features[p, :128] > 0)
+            np.testing.assert_allclose((covers[0]["same"], covers[0]["other"]), (same[p], other[p]), rtol=1e-3, atol=0.02)
+    for needed in ('type: "range"', "aria-live", "aria-valuetext", "htmlFor"):
+        assert needed in html
