@@ -1,4 +1,4 @@
-"""The command line: deepid data | train | evaluate | info."""
+"""The command line: deepid data | train | evaluate | info | search | reproduce | claims."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from .errors import DataError
+from .search_app import search_app
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -14,6 +15,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     help="DeepID2+ on your own faces: read a data set, train a net, measure it. Start with: deepid info lite",
 )
+
+app.add_typer(search_app, name="search")
 
 Data = Annotated[
     str,
@@ -129,6 +132,41 @@ def info(
     print(as_text(found.net))
     for key, value in found.card.items():
         print(f"{key}: {value}")
+
+
+@app.command()
+def reproduce(
+    name: Annotated[
+        str, typer.Argument(help="a study (sparsity, codes, ...), a figure (fig6 ... fig17), an experiment (dropout)")
+    ],
+    scale: Annotated[
+        Literal["lite", "reference"], typer.Option(help="synthetic faces, or LFW and web faces in DEEPID_DATA")
+    ] = "lite",
+    out: Annotated[Path, typer.Option(help="folder of results and pictures")] = Path("runs/reproduce"),
+    model: Annotated[
+        str | None, typer.Option(help="a model.safetensors that train wrote, instead of the shipped net")
+    ] = None,
+    root: Root = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="compute again what is there already")] = False,
+):
+    """Compute a result of the paper's studies, or draw one of its figures, from a net and unseen people."""
+    from .reproduce import reproduce as run
+
+    for path in run(name, scale, out, model, root, fresh):
+        print(path)
+
+
+@app.command()
+def claims(
+    scale: Annotated[Literal["lite", "reference"], typer.Option(help="which recorded results to judge")] = "reference",
+    results: Annotated[
+        Path | None, typer.Option(help="folder of results, as reproduce writes it; default: those recorded here")
+    ] = None,
+):
+    """What the paper claims, what its null model gives, what was measured here, and the verdict."""
+    from .claims import as_text, judge
+
+    print(as_text(judge(scale, results)))
 
 
 def main():

@@ -297,9 +297,10 @@ def figure_recall(result, reference=None):
         search = scale["search"]
         x = search["candidates"]
         style = {"markersize": 4, "linewidth": 1.2}
-        ax.plot(x, search["codes"]["found"], "o-", color=COLOURS[0], label="right person among the C", **style)
-        ax.plot(x, search["codes"]["rank1"], "s-", color=COLOURS[1], label="first after Joint Bayesian", **style)
-        ax.plot(x, search["codes"]["neighbours"], "D-", color=COLOURS[2], label="ten nearest by features", **style)
+        found = search["codes"]
+        ax.plot(x, found["found"], "o-", color=COLOURS[0], label="right person among the C", **style)
+        ax.plot(x, found["rank1"], "s-", color=COLOURS[1], label="first after Joint Bayesian", **style)
+        ax.plot(x, found["neighbours"], "D-", color=COLOURS[2], label="ten nearest by Joint Bayesian", **style)
         for (name, label), marker, line in zip(CODE_NULLS.items(), "Xv", ("--", ":"), strict=True):
             found = scale["nulls"][name]["search"]["found"]
             ax.plot(x, found, line, marker=marker, color="0.45", label=f"null: {label}", **style)
@@ -319,8 +320,8 @@ def figure_search_time(bench):
         axes[1].plot(row["bytes"], row["recall"], **look)
     axes[0].set(xscale="log", xlabel="milliseconds a query, one thread", ylabel=f"recall at {bench['k']} (%)")
     axes[0].set_ylim(0, 103)
-    _powers(axes[1], sorted({row["bytes"] for row in bench["rows"]}), "bytes a face")
-    axes[1].margins(x=0.3)
+    _powers(axes[1], [64, 128, 256, 512, 1024, 2048], "bytes a face")
+    axes[1].set_xlim(48, 2900)
     for ax in axes:
         ax.grid(alpha=0.3)
     _legend_above(fig, axes[0], 2)

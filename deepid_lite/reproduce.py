@@ -8,7 +8,7 @@ import json
 import time
 from pathlib import Path
 
-from . import plots, scales, studies
+from . import experiments, plots, scales, studies
 from .errors import DataError
 from .records import provenance, write_json
 
@@ -31,12 +31,14 @@ FIGURES = {
 
 
 def names():
-    """What `reproduce` knows: studies and figures."""
-    return [*studies.STUDIES, *FIGURES]
+    """What `reproduce` knows: studies, figures, and experiments, which train nets."""
+    return [*studies.STUDIES, *FIGURES, *experiments.EXPERIMENTS]
 
 
 def reproduce(name, scale="lite", out="runs/reproduce", model=None, root=None, fresh=False):
-    """Run the study `name`, or the one behind a figure, and draw the figure; returns the files written.
+    """Run the study `name`, or the one behind a figure, and draw the figure, or train the nets of an experiment.
+
+    Returns the files written.
 
     scale: "lite" (synthetic faces) or "reference" (LFW and web faces in DEEPID_DATA or `root`). out: results lie in
     OUT/<scale>/, a result that is there already is used when model, data and code are the same. fresh: compute again.
@@ -45,6 +47,10 @@ def reproduce(name, scale="lite", out="runs/reproduce", model=None, root=None, f
         raise DataError(f"{name!r}: nothing of that name; there are {', '.join(names())}")
     study, figure = FIGURES.get(name, (name, None))
     folder = Path(out) / scale
+    if name in experiments.EXPERIMENTS:
+        data = {"lite": "synthetic", "reference": "webfaces"}[scale]
+        experiments.run_experiment(name, data, root, folder / name)
+        return [folder / name / "result.json"]
     path = folder / f"{study}.json"
     result = result_of(study, _scale(scale, model, root), path, fresh)
     if figure is None:
