@@ -187,6 +187,7 @@ def test_widget_holds_what_the_model_says(scale):
         for covers in person["covers"]:
             code = np.unpackbits(np.frombuffer(bytes.fromhex(covers[0]["code"]), np.uint8)).astype(bool)
             np.testing.assert_array_equal(code, features[p, :128] > 0)
-            np.testing.assert_allclose((covers[0]["same"], covers[0]["other"]), (same[p], other[p]), rtol=1e-3, atol=0.02)
+            shown = covers[0]["same"], covers[0]["other"]
+            np.testing.assert_allclose(shown, (same[p], other[p]), rtol=1e-3, atol=0.02)
     for needed in ('type: "range"', "aria-live", "aria-valuetext", "htmlFor"):
         assert needed in html
