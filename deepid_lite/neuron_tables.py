@@ -70,6 +70,15 @@ def distributions(features, groups, neurons, rows, bins=20):
     }
 
 
+def portraits(features, found, wanted, labels, targets=None, names=()):
+    """{name: `seen` of the best excitatory neuron of that target}; wanted: {name: the target's place in `found`}.
+
+    found: a `OneNeuron`, whose first half chooses; a target that has no such neuron is left out.
+    """
+    best = {name: selectiveness.extreme_neurons(found, a, 1)[0] for name, a in wanted.items()}
+    return {name: seen(features, which[0], labels, targets, names) for name, which in best.items() if len(which)}
+
+
 def seen(features, neuron, labels, targets=None, names=(), n=100):
     """Who and what is on the n images that excite a neuron most: people, and attributes against all images.
 

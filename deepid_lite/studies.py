@@ -160,7 +160,7 @@ def identities(scale, seed=0, with_lbp=True, draws=10):
         "random_neurons": tables.random_neurons(net, seed),
         "histograms": {n: tables.extremes(net, targets[:, a], found["net"], a, ~first)
                        for a, n in enumerate(names[:2])},
-        "seen": {n: tables.seen(net, found["net"].neuron[0, a], labels) for a, n in enumerate(names)},
+        "seen": tables.portraits(net, found["net"], {n: a for a, n in enumerate(names)}, labels),
         "lesions": {key: tables.numbers(value, 5) for key, value in silenced._asdict().items()},
     }  # fmt: skip
 
@@ -213,6 +213,5 @@ def attributes(scale, folder=None, seed=0, with_lbp=True):
                    for a in best[:2]},
         "histograms": {group: tables.groups(net, targets, names, wanted, strangers["net"], ~firsts["people"])
                        for group, wanted in subjects.GROUPS.items() if set(wanted) & set(names)},
-        "seen": [tables.seen(net, strangers["net"].neuron[0, a], labels, targets, names) | {"for": names[a]}
-                 for a in best[:6]],
+        "seen": tables.portraits(net, strangers["net"], {names[a]: a for a in best[:6]}, labels, targets, names),
     }  # fmt: skip

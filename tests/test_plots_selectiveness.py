@@ -107,7 +107,7 @@ def test_the_study_of_attributes(attributes):
     assert random > strangers + 0.15
     assert list(r["histograms"]) == ["age", "hair"]
     assert list(r["histograms"]["age"]["shares"]) == ["wrinkles", "not wrinkles"]
-    assert all(len(s["attributes"]) == 3 and s["most"] <= EACH for s in r["seen"])
+    assert r["seen"] and all(len(s["attributes"]) == 3 and s["most"] <= EACH for s in r["seen"].values())
 
 
 def test_an_identity_with_too_few_images_is_listed_and_nobody_left_is_an_error(small, monkeypatch):
