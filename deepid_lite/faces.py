@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 VERSION = 1  # part of every cache key: raise it when decoding or listing changes what a set holds
 # a change in them makes other faces
-SYNTHETIC_CODE = ("synthetic.py", "drawing.py", "brushes.py", "face_parts.py", "head_model.py")
+SYNTHETIC_CODE = ("synthetic.py", "drawing.py", "brushes.py", "face_parts.py", "hair.py", "head_model.py")
 SOURCES = ("synthetic", "lfw", "celeba", "webfaces", "folder")
 
 
@@ -217,16 +217,12 @@ def _list(place, part, limit):
 def _list_synthetic(part, limit):
     from . import synthetic
 
-    faces = synthetic.lite_part(part)
-    n = min(limit or len(faces.labels), len(faces.labels))
-    people = [f"person-{label:04d}" for label in np.asarray(faces.labels)[:n]]
+    faces = synthetic.lite_part(part, limit)
+    people = [f"person-{label:04d}" for label in faces.labels]
     paths = [f"{person}/{number:05d}" for number, person in enumerate(people)]
-    attributes = {name: np.asarray(values)[:n] for name, values in faces.attributes.items()}
-    attributes |= {name: np.asarray(getattr(faces, name), dtype=np.float32)[:n] for name in ("yaw", "light")}
-    listing = sources.Listing(
-        paths, paths, people, np.asarray(faces.landmarks, dtype=np.float32)[:n], attributes
-    )
-    return listing, enumerate(faces.images[:n])
+    attributes = faces.attributes | {name: getattr(faces, name) for name in ("yaw", "light")}
+    listing = sources.Listing(paths, paths, people, faces.landmarks, attributes)
+    return listing, enumerate(faces.images)
 
 
 def _as_set(source, images, side):

@@ -172,10 +172,12 @@ def make_faces(
     seed: int = LITE_SEED,
     first_person: int = 0,
     progress=None,
+    limit: int | None = None,
     **limits,
 ) -> SyntheticFaces:
     """Draw `images_per_person` images of each of the people `first_person`, `first_person` + 1, ...
 
+    Of all these only the first `limit`, where it is given; an image's bytes do not depend on how many are drawn.
     `progress(done, total)` is called as images are finished; `limits` are those of `sample_nuisance`. About
     55 kB of memory an image. Raises `DataError` on counts below 1 and limits out of range.
     """
@@ -183,14 +185,15 @@ def make_faces(
         if _index(name, value) < 1:
             raise DataError(f"{name}={value}: give at least 1")
     first_person, total = _index("first_person", first_person), n_people * images_per_person
+    total = total if limit is None else min(_index("limit", limit), total)
     people = np.arange(first_person, first_person + n_people)
-    labels = np.repeat(np.arange(n_people), images_per_person)
+    labels = np.repeat(np.arange(n_people), images_per_person)[:total]
     identity = np.stack([sample_identity(person, seed) for person in people])[labels]
     rows = [
         sample_nuisance(person, image, seed, **limits)
         for person in people
         for image in range(images_per_person)
-    ]
+    ][:total]
     nuisance = {name: np.array([row[name] for row in rows], np.float32) for name in NUISANCE}
     images, landmarks = np.empty((total, HEIGHT, WIDTH, 3), np.uint8), np.empty((total, 5, 2), np.float32)
     parts = [slice(start, min(start + 256, total)) for start in range(0, total, 256)]
@@ -214,12 +217,13 @@ def make_faces(
     )
 
 
-def lite_part(part: str, progress=None) -> SyntheticFaces:
-    """One of the four parts of the lite set (`PARTS`: people and images of each); no person is in two
-    parts."""
+def lite_part(part: str, limit: int | None = None, progress=None) -> SyntheticFaces:
+    """One of the four parts of the lite set (`PARTS`: people and images of each), or its first `limit` images.
+
+    No person is in two parts."""
     if part not in PARTS:
         raise DataError(f"part {part!r} of the synthetic faces is unknown: use one of {', '.join(PARTS)}")
-    return make_faces(*PARTS[part], LITE_SEED, FIRST_PERSON[part], progress)
+    return make_faces(*PARTS[part], LITE_SEED, FIRST_PERSON[part], progress, limit)
 
 
 def _index(name, value):

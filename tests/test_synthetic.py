@@ -321,3 +321,12 @@ def test_one_set_of_numbers_serves_many_conditions():
     images, points = draw(sample_identity(2), neutral(3, yaw=20), smile=[-1, 0, 1])
     assert images.shape == (3, 144, 128, 3) and points.shape == (3, 5, 2)
     assert np.all(np.diff(points[:, 3, 1]) < 0)  # a smile lifts the corners of the mouth
+
+
+def test_a_limit_draws_the_first_images_alone():
+    whole, some = make_faces(3, 4, first_person=7), make_faces(3, 4, first_person=7, limit=5)
+    assert len(some) == 5
+    for name in ("images", "labels", "landmarks", "yaw", "light", "identity"):
+        np.testing.assert_array_equal(getattr(some, name), getattr(whole, name)[:5], err_msg=name)
+    np.testing.assert_array_equal(some.attributes["hat"], whole.attributes["hat"][:5])
+    assert len(make_faces(1, 2, limit=99)) == 2
