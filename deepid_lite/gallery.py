@@ -12,15 +12,16 @@ process that died), adds its data, forces them to disk and only then renames a n
 all of an append or nothing of it, needs no lock, and two processes that append at once wait for each other.
 """
 
+import fcntl
 import json
 import os
+import time
 import zlib
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 
 from . import codes
 from .errors import DataError
@@ -275,11 +276,23 @@ def _extend(path, facts, data):
 @contextmanager
 def _lock(folder):
     """Appends come one after the other, also from several processes; the system frees the lock of one that dies."""
+    until = time.monotonic() + LOCK_SECONDS
+    with open(folder / ".lock", "w") as file:
+        while not _locked(file):
+            if time.monotonic() > until:
+                raise DataError(
+                    f"{folder}: another process has been appending for {LOCK_SECONDS} seconds; end it"
+                )
+            time.sleep(0.01)
+        yield
+
+
+def _locked(file):
     try:
-        with FileLock(folder / ".lock", timeout=LOCK_SECONDS, poll_interval=0.01):
-            yield
-    except Timeout:
-        raise DataError(f"{folder}: another process has been appending for {LOCK_SECONDS} seconds; end it") from None
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
 
 
 @contextmanager
