@@ -34,6 +34,7 @@ class Scale:
     kept: FaceSet
     crowd: FaceSet
     celebrities: tuple[str, ...]
+    root: str | None = None  # folder of the data sets; None: that of DEEPID_DATA
     _store: dict = field(default_factory=dict, repr=False)
 
     def features(self, part, layer=4):
@@ -81,7 +82,7 @@ def reference(model="webfaces", root=None, fit_on="webfaces"):
     _, kept = training_parts(fit_on, root)
     counts = np.bincount(test.labels)
     most = tuple(test.names[person] for person in np.argsort(-counts, kind="stable")[:5])
-    return Scale("reference", _model(model), test, pairs, kept, test, most)
+    return Scale("reference", _model(model), test, pairs, kept, test, most, root)
 
 
 def join(first, second):

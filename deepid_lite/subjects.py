@@ -1,6 +1,7 @@
 """What the studies of selectiveness run on: systems of features to compare, and attribute labels, of a `Scale`."""
 
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 
@@ -37,7 +38,8 @@ def attribute_labels(scale, folder=None):
     rows = np.flatnonzero(source == "celeba")
     if not len(rows):
         raise DataError("attributes: no kept person comes from CelebA, which alone has human labels; keep web faces")
-    folder = default_root("celeba") / "celeba_labels" if folder is None else folder
+    if folder is None:
+        folder = Path(scale.root or default_root("celeba")) / "celeba_labels"
     known = celeba_attributes(scale.kept.subset(rows), folder)
     names = [name for name in known if name not in LEFT_OUT]
     return "kept", rows, names, np.stack([known[name] for name in names], 1)
