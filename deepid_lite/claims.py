@@ -14,7 +14,7 @@ from pathlib import Path
 from .errors import DataError
 from .results import load_result, markdown_table
 
-POINTS = 2.0  # of accuracy, to beat a null: about four standard errors of LFW's 6,000 pairs
+GAP = 2.0  # points of accuracy, to beat a null: about four standard errors of LFW's 6,000 pairs
 
 
 @dataclass(frozen=True)
@@ -280,26 +280,26 @@ CLAIMS = (
     ),
     Claim(
         "one neuron, a person", "One neuron tells some person from all others", "section 6, Fig. 8", "about 97 %",
-        "identities", _best_one("net"), _best_one("lbp"), _at_least(95), _above(POINTS), "best LBP feature",
+        "identities", _best_one("net"), _best_one("lbp"), _at_least(95), _above(GAP), "best LBP feature",
     ),
     Claim(
         "LBP and a person", "Most single LBP features are near chance for a person", "section 6, Fig. 10",
         "about 50 %", "identities", lambda r: 100 * _mean(r["systems"]["lbp"]["median"]),
-        lambda r: 100 * _mean(r["systems"]["net"]["median"]), _at_most(55), _below(POINTS), "typical neuron of the net",
+        lambda r: 100 * _mean(r["systems"]["net"]["median"]), _at_most(55), _below(GAP), "typical neuron of the net",
     ),
     Claim(
         "one neuron, an attribute", "One neuron tells some attribute, on people it never saw", "section 6, Fig. 9",
-        "about 97 %", "attributes", _best_one("net", "people"), _best_one("lbp", "people"), _at_least(95), _above(POINTS),
+        "about 97 %", "attributes", _best_one("net", "people"), _best_one("lbp", "people"), _at_least(95), _above(GAP),
         "best LBP feature",
     ),
     Claim(
         "attributes against LBP", "All neurons together beat LBP at attributes", "section 6, Fig. 7", "in all of them",
-        "attributes", _all_neurons("random"), _best_lbp("random"), _at_least(75), _above(POINTS),
+        "attributes", _all_neurons("random"), _best_lbp("random"), _at_least(75), _above(GAP),
         "LBP at its best dimension",
     ),
     Claim(
         "attributes of strangers", "The same where no person is in both halves", "beyond the paper", "not measured",
-        "attributes", _all_neurons("people"), _best_lbp("people"), _at_least(75), _above(POINTS),
+        "attributes", _all_neurons("people"), _best_lbp("people"), _at_least(75), _above(GAP),
         "LBP at its best dimension",
     ),
     Claim(
@@ -310,11 +310,11 @@ CLAIMS = (
     Claim(
         "40 % covered", "Over 90 % with 40 % of the face covered, where LBP is below 70 %", "section 7, Fig. 15",
         "over 90 %", "occlusion", _covered("from_below", 40, "FC-4"), _covered("from_below", 40, "LBP"),
-        _at_least(90), _above(POINTS), "LBP",
+        _at_least(90), _above(GAP), "LBP",
     ),
     Claim(
         "blocks of 50", "Blocks of 50 x 50 pixels leave 89.2 %, and LBP about 70 %", "section 7, Fig. 16", "89.2 %",
-        "occlusion", _covered("block", 50, "FC-4"), _covered("block", 50, "LBP"), _at_least(89.2), _above(POINTS), "LBP",
+        "occlusion", _covered("block", 50, "FC-4"), _covered("block", 50, "LBP"), _at_least(89.2), _above(GAP), "LBP",
     ),
     Claim(
         "deeper is more robust", "Deeper layers are more robust: the gap to the first one grows under a cover",
