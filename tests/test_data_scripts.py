@@ -307,7 +307,10 @@ def test_an_address_that_is_none(tmp_path, capsys):
 def test_ctrl_c_keeps_what_came(server, tmp_path):
     server.files, server.faults = {"/lfw.tgz": BODY}, {"/lfw.tgz": ["hangs"]}
     command = [sys.executable, str(SCRIPTS / "lfw.py"), str(tmp_path), "--base-url", server.url]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+    options = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    # a shell's background job ignores Ctrl-C, and so would its children: here it must arrive
+    options["preexec_fn"] = lambda: signal.signal(signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, **options) as process:
         part = tmp_path / _fetch.UNFINISHED / "lfw.tgz.part"
         end = time.monotonic() + 15
         while not (part.exists() and part.stat().st_size) and time.monotonic() < end:
