@@ -6,13 +6,11 @@ net as well, so it shows nothing by itself. Both yes: replicated. One of the two
 No recorded result: not tested.
 """
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from .errors import DataError
-from .results import load_result, markdown_table
+from .results import markdown_table, read_result, recorded
 
 GAP = 2.0  # points of accuracy, to beat a null: about four standard errors of LFW's 6,000 pairs
 
@@ -97,20 +95,9 @@ def _numbers(v):
 
 def _result(study, scale, folder):
     """The recorded dict, or None where there is none."""
-    if folder is None:
-        try:
-            return load_result(study, scale)
-        except DataError as error:
-            if "is recorded" in str(error):
-                return None
-            raise
-    path = Path(folder) / scale / f"{study}.json"
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: not valid JSON ({error}); compute it again with deepid reproduce") from None
+    path = recorded(study, scale) if folder is None else Path(folder) / scale / f"{study}.json"
+    remedy = "restore it with git" if folder is None else "compute it again with deepid reproduce"
+    return read_result(path, remedy) if path.is_file() else None
 
 
 # what the entries below read

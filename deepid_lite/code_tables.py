@@ -8,7 +8,7 @@ comes from `fit`; thresholds come from the other folds (protocols.verify). Accur
 import numpy as np
 
 from . import codes
-from .pretrained import make_verifier
+from .pretrained import components, make_verifier
 from .protocols import verify
 
 RANDOM_DRAWS = 5  # of orders and of projections: their mean and spread
@@ -62,7 +62,7 @@ def projections_curve(features, mean, pairs, sizes, draws=RANDOM_DRAWS):
 
 def floats_curve(fit, fit_labels, test, pairs, sizes=FLOATS):
     """Accuracy by Joint Bayesian of a few PCA components of four bytes each: {"numbers", "bytes", "accuracy"}."""
-    sizes = [size for size in sizes if size <= _most(fit, fit_labels)]
+    sizes = [size for size in sizes if size <= components(fit, fit_labels)]
     found = [accuracy(_joint(fitted(fit, fit_labels, size), test, pairs), pairs)["accuracy"] for size in sizes]
     return {"numbers": sizes, "bytes": [4 * size for size in sizes], "accuracy": found}
 
@@ -124,11 +124,7 @@ def accuracy(scores, pairs):
 
 def fitted(features, labels, n_components=120):
     """Joint Bayesian after PCA on features, or on bits as numbers; fewer components where the people are too few."""
-    return make_verifier(min(n_components, _most(features, labels))).fit(np.asarray(features, np.float32), labels)
-
-
-def _most(features, labels):
-    return min(120, features.shape[1], max(1, len(labels) - len(np.unique(labels))))
+    return make_verifier(components(features, labels, n_components)).fit(np.asarray(features, np.float32), labels)
 
 
 def _joint(verifier, features, pairs):

@@ -12,6 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
+from . import sparsity
 from .errors import DataError
 
 BLOCK = 1 << 20  # bytes of codes that are compared at a time: they stay in the processor's cache
@@ -117,9 +118,7 @@ def random_projection_bits(features, n_bits, seed=0, mean=0.0):
 
 def entropy(bits):
     """Entropy in bits of each column of bits (N, B) -> (B,): 1 for a bit that is on half of the time."""
-    p = np.asarray(bits).mean(0)
-    both = np.stack([p, 1 - p])
-    return -(both * np.log2(both, out=np.zeros_like(both), where=both > 0)).sum(0)
+    return sparsity.entropy(np.asarray(bits).mean(0))
 
 
 # how it is done

@@ -10,7 +10,7 @@ import numpy as np
 
 from . import protocols
 from .features import extract
-from .pretrained import make_verifier
+from .pretrained import components, make_verifier
 from .regions import crop
 
 
@@ -83,9 +83,7 @@ def identification_report(model, features, labels, lists):
 
 def fit_verifier(model, features, labels):
     """The model with Joint Bayesian fitted on features (N, 2 D) of people that its net never saw."""
-    # no more components than the rank of what varies within people
-    n_components = min(120, features.shape[1], max(1, len(labels) - len(np.unique(labels))))
-    return dataclasses.replace(model, verifier=make_verifier(n_components).fit(features, labels))
+    return dataclasses.replace(model, verifier=make_verifier(components(features, labels)).fit(features, labels))
 
 
 def refitted_report(model, kept, faces, pairs, progress=False):

@@ -80,8 +80,7 @@ def load_parts(data, root=None, test=None, min_images=2):
     if test not in ("lfw", "celeba", "synthetic"):
         raise DataError(f"{test}: its people are trained on; name another set to test on: lfw, celeba or synthetic")
     faces, pairs, _ = pipeline.test_set(test, root)
-    used, place = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
-    pairs = dataclasses.replace(pairs, first=place[: len(pairs)], second=place[len(pairs) :])
+    used, pairs = pairs.compact()
     return Parts(*pipeline.training_parts(data, root, min_images), faces.subset(used), pairs)
 
 

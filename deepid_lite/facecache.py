@@ -198,6 +198,11 @@ def _sweep(folder):
             pass
 
 
+def fill_frame(image):
+    """A picture that is taken to be aligned, uint8 (H, W, 3), scaled to fill the frame; overhang is cut off evenly."""
+    return np.asarray(ImageOps.fit(Image.fromarray(image), FRAME[::-1], Image.Resampling.BILINEAR))
+
+
 def _renderer(listing, aligned):
     """A function (row, bytes or array) -> uint8 (144, 128, 3), to be run in threads."""
     rows, columns = FRAME
@@ -206,9 +211,7 @@ def _renderer(listing, aligned):
         path = listing.paths[row]
         image = payload if isinstance(payload, np.ndarray) else decode(payload, path)
         if listing.landmarks is None:
-            return np.asarray(
-                ImageOps.fit(Image.fromarray(image), (columns, rows), Image.Resampling.BILINEAR)
-            )
+            return fill_frame(image)
         if aligned:
             if image.shape[:2] != FRAME:
                 raise BadImage(

@@ -11,7 +11,7 @@ import seaborn as sns
 from . import synthetic
 from .align import align
 from .occlusion import FRACTIONS, LEFT, SIZES, TOP, cover_block, cover_from_below, spread
-from .pictures import COLOURS
+from .pictures import COLOURS, present
 
 # curve -> (colour, marker, line); nulls are grey and dotted
 STYLE = {
@@ -48,7 +48,7 @@ def figure_16(result, reference=None):
 
 
 def _accuracies(kind, result, reference):
-    shown = [r for r in (result, reference) if r]
+    shown = present(result, reference)
     fig, axes = plt.subplots(2, len(shown), figsize=(7, 5.4), squeeze=False, sharex="col", sharey=True,
                              layout="constrained")  # fmt: skip
     for column, r in enumerate(shown):
@@ -80,7 +80,7 @@ def figure_17(result, reference=None, people=3):
 
     At the right of each strip: Spearman's rank correlation with the clean one.
     """
-    shown = [(r, k) for r in (result, reference) if r for k in range(min(people, len(r["people"])))]
+    shown = [(r, k) for r in present(result, reference) for k in range(min(people, len(r["people"])))]
     fig, axes = plt.subplots(len(shown), 2, figsize=(7, 1.5 * len(shown) + 0.6), squeeze=False, layout="constrained")
     for row, (r, k) in enumerate(shown):
         top = np.quantile(r["strips"]["from_below"][k][0], 0.99)  # one scale for a person: the clean strip's
@@ -113,7 +113,7 @@ def pattern_stability(result, reference=None):
 
     Means over the people. Horizontal lines: the same numbers for clean pictures of one person, or of two.
     """
-    shown = [r for r in (result, reference) if r]
+    shown = present(result, reference)
     fig, axes = plt.subplots(2, 2 * len(shown), figsize=(7, 5), squeeze=False, sharex="col", sharey="row",
                              layout="constrained")  # fmt: skip
     for k, r in enumerate(shown):
@@ -142,7 +142,7 @@ def pattern_stability(result, reference=None):
 
 def figure_1(result, reference=None):
     """Neurons of FC-4 on two people, one of them covered as well, and what three neurons do in general [Fig. 1]."""
-    shown = [r for r in (result, reference) if r]
+    shown = present(result, reference)
     fig = plt.figure(figsize=(7, 2.6 * len(shown)), layout="constrained")
     for part, r in zip(np.atleast_1d(fig.subfigures(len(shown), 1)), shown, strict=True):
         left, right = part.subfigures(1, 2, width_ratios=(1.15, 1))
@@ -186,7 +186,7 @@ def _histograms(fig, r):
 
 def sensitivity_maps(result, reference=None):
     """What hiding a place costs, over a synthetic face: the score's fall and the bits that change; net and null."""
-    shown = [r for r in (result, reference) if r]
+    shown = present(result, reference)
     face = synthetic_face()[0].mean(2)
     fig, axes = plt.subplots(len(shown), 4, figsize=(7, 2.25 * len(shown)), squeeze=False, layout="constrained")
     for row, r in enumerate(shown):
@@ -206,7 +206,7 @@ def sensitivity_maps(result, reference=None):
 
 def fills_dots(result, reference=None):
     """Accuracy by what the cover is made of, thresholds from clean pictures; a dot a system, with standard errors."""
-    shown = [r for r in (result, reference) if r]
+    shown = present(result, reference)
     fig, axes = plt.subplots(1, len(shown), figsize=(7, 4.2), squeeze=False, sharey=True, layout="constrained")
     for ax, r in zip(axes[0], shown, strict=True):
         curves = r["curves"] | r["null"]

@@ -11,6 +11,11 @@ from matplotlib.patches import Rectangle
 COLOURS = sns.color_palette("colorblind")
 
 
+def present(result, reference=None):
+    """The dicts of a study to draw, the lite one first; without the one that is None."""
+    return [found for found in (result, reference) if found is not None]
+
+
 def show_faces(images, titles=None, columns=8, height=1.0, landmarks=None, row_titles=None):
     """A contact sheet of uint8 (N, H, W, 3) pictures, `columns` a row, each `height` inches high.
 

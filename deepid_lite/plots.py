@@ -18,7 +18,7 @@ from .occlusion_plots import (  # noqa: F401  (handed on: figures are looked up 
     pattern_stability,
     sensitivity_maps,
 )
-from .pictures import COLOURS
+from .pictures import COLOURS, present
 from .selectiveness_plots import (  # noqa: F401  (handed on: figures are looked up here)
     figure_7,
     figure_8,
@@ -37,14 +37,9 @@ PAPER_RATE = (26_565 / 46_594, 5_754 / 46_594)  # images a neuron, of all images
 NULLS = {"untrained": "untrained, batch norm", "untrained_plain": "untrained, plain"}
 
 
-def _scales(result, reference):
-    """The dicts to draw, one below the other."""
-    return [found for found in (result, reference) if found is not None]
-
-
 def figure_1_sparsity(result, reference=None):
     """Fig. 1, left: activations of 32 neurons on two pictures of one person and one of another, as strips of bars."""
-    found = _scales(result, reference)
+    found = present(result, reference)
     fig, axes = plt.subplots(3, len(found), figsize=(7, 2.9), squeeze=False, sharex=True, layout="constrained")
     for column, scale in zip(axes.T, found, strict=True):
         examples = scale["examples"]
@@ -66,7 +61,7 @@ def figure_1_sparsity(result, reference=None):
 
 def figure_6(result, reference=None, layer="FC-4"):
     """Fig. 6: histograms of active neurons an image and of images a neuron, with the nulls and the paper's numbers."""
-    found = _scales(result, reference)
+    found = present(result, reference)
     fig, axes = plt.subplots(
         len(found), 2, figsize=(7, 0.7 + 2.1 * len(found)), squeeze=False, sharex="col", layout="constrained"
     )
@@ -110,7 +105,7 @@ def figure_6_layers(result, reference=None):
 
     Distances: filled markers between two people, open ones between two images of one person.
     """
-    found = _scales(result, reference)
+    found = present(result, reference)
     size = (7, 0.7 + 2.0 * len(found))
     fig, axes = plt.subplots(len(found), 3, figsize=size, squeeze=False, sharey="col", layout="constrained")
     for row, scale in zip(axes, found, strict=True):
@@ -145,7 +140,7 @@ def figure_dropout(result, reference=None, layer="FC-4"):
 
     Lines across are the untrained nets; bars at the active neurons are the spread over images.
     """
-    found = _scales(result, reference)
+    found = present(result, reference)
     fig, axes = plt.subplots(
         len(found), 3, figsize=(7, 0.9 + 2.0 * len(found)), squeeze=False, sharex=True, layout="constrained"
     )
@@ -207,7 +202,7 @@ CODE_ORDERS = {
 
 def _panels(result, reference, height, width=7, **options):
     """One panel for each scale, side by side."""
-    found = _scales(result, reference)
+    found = present(result, reference)
     fig, axes = plt.subplots(1, len(found), figsize=(width, height), squeeze=False, layout="constrained", **options)
     for ax, scale in zip(axes[0], found, strict=True):
         ax.set_title(scale["scale"], fontsize=9, weight="bold")

@@ -41,6 +41,14 @@ def make_verifier(n_components=120, update="exact"):
     )
 
 
+def components(features, labels, most=120):
+    """How many PCA components to keep for Joint Bayesian: `most`, but no more than vary within people.
+
+    features: (N, D); labels: (N,) people.
+    """
+    return min(most, features.shape[1], max(1, len(labels) - len(np.unique(labels))))
+
+
 def names():
     """Models that this installation holds."""
     folder = resources.files(__package__) / "weights"

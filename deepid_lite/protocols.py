@@ -64,9 +64,15 @@ def verify(scores, pairs):
     threshold = np.array(
         [best_threshold(scores[pairs.fold != f], pairs.same[pairs.fold != f]) for f in folds]
     )
+    return in_folds(scores, pairs, threshold)
+
+
+def in_folds(scores, pairs, threshold):
+    """Accuracy of scores (P,) with given thresholds (F,), one a fold in the folds' order -> Verification."""
+    folds = np.unique(pairs.fold)
     correct = (scores > threshold[np.searchsorted(folds, pairs.fold)]) == pairs.same
     accuracy = np.array([correct[pairs.fold == f].mean() for f in folds])
-    error = accuracy.std(ddof=1) / np.sqrt(len(folds))
+    error = accuracy.std(ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.nan
     return Verification(float(accuracy.mean()), float(error), accuracy, threshold)
 
 

@@ -24,16 +24,26 @@ def load_result(name: str, scale: str = "reference") -> dict:
 
     Raises DataError when the scale is unknown, or when no such result was recorded or its file is no JSON.
     """
+    path = recorded(name, scale)
+    if not path.is_file():
+        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
+        raise DataError(f"no {scale} result {name!r} is recorded; there are: {known}")
+    return read_result(path, "restore it with git")
+
+
+def recorded(name: str, scale: str = "reference") -> Path:
+    """Where the recorded result `name` lies, or would lie; DataError for an unknown scale."""
     if scale not in SCALES:
         raise DataError(f"scale {scale!r}: choose one of {', '.join(SCALES)}")
-    path = results_folder() / scale / f"{name}.json"
+    return results_folder() / scale / f"{name}.json"
+
+
+def read_result(path: Path, remedy: str) -> dict:
+    """The dict of a result's file; a damaged one is a DataError that ends with the remedy."""
     try:
         return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        known = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
-        raise DataError(f"no {scale} result {name!r} is recorded; there are: {known}") from None
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: not valid JSON ({error}); restore it with git") from None
+        raise DataError(f"{path}: not valid JSON ({error}); {remedy}") from None
 
 
 def markdown_table(header: list[str], rows: list[list]) -> str:

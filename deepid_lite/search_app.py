@@ -179,17 +179,14 @@ def _features(model, digest, image=None, faces=None, part=None, file=None):
 
 def _read_image(path):
     """A picture without landmarks is taken to be aligned, as load_faces does with a folder."""
-    from PIL import Image, ImageOps
-
-    from .align import FRAME
     from .archives import decode
+    from .facecache import fill_frame
 
     try:
         data = path.read_bytes()
     except OSError as error:
         raise DataError(f"{path}: {error.strerror}; give the file of one picture") from None
-    picture = Image.fromarray(decode(data, str(path)))
-    return np.asarray(ImageOps.fit(picture, FRAME[::-1], Image.Resampling.BILINEAR))
+    return fill_frame(decode(data, str(path)))
 
 
 def _saved(path, width, digest):

@@ -8,7 +8,7 @@ import numpy as np
 import seaborn as sns
 from matplotlib.lines import Line2D
 
-from .pictures import COLOURS
+from .pictures import COLOURS, present
 
 NET, LBP, NULL, EXCITED, INHIBITED = COLOURS[0], COLOURS[1], "0.45", COLOURS[3], COLOURS[0]
 # system or null -> (label, colour, marker)
@@ -19,10 +19,6 @@ LOOK = {
     "permuted": ("net, shuffled labels", NULL, "x"),
 }
 KINDS = {"people": "no person in both halves", "random": "random halves"}
-
-
-def _shown(result, reference):
-    return [found for found in (result, reference) if found is not None]
 
 
 def _percent(values):
@@ -38,7 +34,7 @@ def figure_7(result, reference=None):
 
     Left: means over the attributes; right: each attribute, for halves without a person in common.
     """
-    shown = _shown(result, reference)
+    shown = present(result, reference)
     heights = [max(2.2, 0.5 + 0.135 * len(r["names"])) for r in shown]
     fig, axes = plt.subplots(len(shown), 2, figsize=(7, 0.6 + sum(heights)), height_ratios=heights, squeeze=False,
                              layout="constrained")  # fmt: skip
@@ -90,7 +86,7 @@ def _dots(ax, names, values):
 
 def figure_8(result, reference=None):
     """Fig. 8: one neuron against one LBP feature, for five people; the nulls beside them."""
-    shown = _shown(result, reference)
+    shown = present(result, reference)
     fig, axes = plt.subplots(1, len(shown), figsize=(7, 2.5), squeeze=False, layout="constrained", sharex=True)
     for ax, r in zip(axes[0], shown, strict=True):
         values = {name: found["one"] for name, found in r["systems"].items()}
@@ -104,7 +100,7 @@ def figure_8(result, reference=None):
 
 def figure_9(result, reference=None):
     """Fig. 9: one neuron against one LBP feature, for the attributes; filled where no person is in both halves."""
-    shown = _shown(result, reference)
+    shown = present(result, reference)
     high = max(len(r["names"]) for r in shown)
     fig, axes = plt.subplots(1, len(shown), figsize=(7, 1.1 + 0.15 * high), squeeze=False, layout="constrained",
                              sharex=True)  # fmt: skip
@@ -134,7 +130,7 @@ def figure_11(result, reference=None):
 
 
 def _sorted_means(result, reference):
-    rows = [(r["scale"], name, curves) for r in _shown(result, reference) for name, curves in r["curves"].items()]
+    rows = [(r["scale"], name, curves) for r in present(result, reference) for name, curves in r["curves"].items()]
     systems = [name for name in ("net", "lbp") if name in rows[0][2]]
     fig, axes = plt.subplots(len(rows), 3 * len(systems), figsize=(7, 0.7 + 1.05 * len(rows)), squeeze=False,
                              sharex="col", layout="constrained")  # fmt: skip
@@ -183,7 +179,7 @@ def figure_12(result, reference=None):
 
     Filled: images of the person; line: everybody else. Bars are cut at a share of 50 %, for most are at zero.
     """
-    shown = _shown(result, reference)
+    shown = present(result, reference)
     rows = []  # (label, distributions, colour)
     for r in shown:
         rows.append((f"{r['scale']}\nrandom neurons", r["random_neurons"], NULL))
@@ -218,7 +214,7 @@ def figure_13(result, reference=None):
     A column is a neuron, chosen as the best excitatory (+) or inhibitory (-) one of the attribute above it; the row of
     that attribute is filled.
     """
-    parts = [(r["scale"], group, found) for r in _shown(result, reference) for group, found in r["histograms"].items()]
+    parts = [(r["scale"], group, found) for r in present(result, reference) for group, found in r["histograms"].items()]
     heights = [0.55 + 0.5 * len(found["shares"]) for _, _, found in parts]
     fig = plt.figure(figsize=(7, sum(heights) + 0.2), layout="constrained")
     below = fig.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)[:, 0]
@@ -247,7 +243,7 @@ def figure_lesions(result, reference=None):
 
     Thin lines: each of the five; thick: their mean; band: two standard deviations over the random draws.
     """
-    shown = _shown(result, reference)
+    shown = present(result, reference)
     fig, axes = plt.subplots(1, len(shown), figsize=(7, 2.9), squeeze=False, sharey=True, layout="constrained")
     for ax, r in zip(axes[0], shown, strict=True):
         found = {key: np.array(value) for key, value in r["lesions"].items()}

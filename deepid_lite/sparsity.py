@@ -209,11 +209,16 @@ def nulls(model, images, seed=0, most=2000):
 
     images: uint8 (N, 144, 128, 3) aligned faces; `most` of them, evenly spaced, give the statistics.
     """
-    crops = crop(images[:: max(1, len(images) // most)], model.region)
     return {
-        name: dataclasses.replace(model, net=untrained(model.net, crops, seed, statistics))
+        name: untrained_model(model, images, seed, most, statistics)
         for name, statistics in (("untrained", True), ("untrained_plain", False))
     }
+
+
+def untrained_model(model, images, seed=0, most=2000, statistics=True):
+    """One of `nulls`: a `Pretrained` model with fresh weights; statistics: as in `untrained`."""
+    crops = crop(images[:: max(1, len(images) // most)], model.region)
+    return dataclasses.replace(model, net=untrained(model.net, crops, seed, statistics))
 
 
 def sparsity_of_runs(models, images, labels=None, layers=None, histograms=True, progress=False):

@@ -47,7 +47,7 @@ def attribute_labels(scale, folder=None):
 
 def systems(scale, part, rows, with_lbp=True, seed=0):
     """Features (N, D) of the rows of a part: "net", "untrained" and, as bytes, "lbp", the largest descriptor."""
-    null = sparsity.nulls(scale.model, scale.kept.images, seed)["untrained"]
+    null = sparsity.untrained_model(scale.model, scale.kept.images, seed)
     fresh = dataclasses.replace(scale, model=null, _store={})  # its features are not the net's
     found = {"net": scale.features(part)[rows], "untrained": fresh.features(part)[rows]}
     return found | ({"lbp": describe(scale, part, rows, lbp_sweep(scale)[-1])} if with_lbp else {})

@@ -16,13 +16,12 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from . import lbp
+from . import lbp, sparsity
 from .errors import DataError
 from .features import extract
-from .pretrained import make_verifier
-from .protocols import Pairs, Verification, verify
+from .pretrained import components, make_verifier
+from .protocols import Pairs, in_folds, verify
 from .regions import WHOLE_FACE, crop
-from .sparsity import nulls
 
 BLOCK = 512  # pictures at a time
 PIXELS = dataclasses.replace(WHOLE_FACE, name="pixels", shape=(28, 24))
@@ -35,7 +34,7 @@ def sweep(faces, pairs, conditions, fit, folder=None, mark="", name="system", pr
     scores are kept as `<name>-<condition>.npz` when they are complete; what lies there with the same `mark` (a text
     that names model, data and settings) is not computed again, and with another mark is a DataError.
     """
-    used, place = np.unique(np.concatenate([pairs.first, pairs.second]), return_inverse=True)
+    used, compact = pairs.compact()
     files = {c: Path(folder) / f"{name}-{c.replace(' ', '-')}.npz" if folder else None for c in conditions}
     found = {c: _stored(path, mark, len(pairs)) for c, path in files.items()}
     missing = [c for c in conditions if found[c] is None]
@@ -51,11 +50,10 @@ def sweep(faces, pairs, conditions, fit, folder=None, mark="", name="system", pr
                 images = np.asarray(faces.images[index])
                 parts.append(embed(conditions[condition](images, faces.landmarks[index], index)))
                 bar.update(len(index))
-            first, second = place[: len(pairs)], place[len(pairs) :]
             scores = {}
             for curve in parts[0]:
                 z = np.concatenate([part[curve] for part in parts])
-                scores[curve] = compare[curve](z[first], z[second])
+                scores[curve] = compare[curve](z[compact.first], z[compact.second])
             found[condition] = scores
             _store(files[condition], mark, scores)
     return found
@@ -103,10 +101,7 @@ def verify_at(scores, pairs, thresholds):
         raise DataError(f"thresholds: got shape {thresholds.shape}, wanted one number for each of {len(folds)} folds")
     if np.shape(scores) != (len(pairs),) or not np.isfinite(scores).all():
         raise DataError(f"scores: shape {np.shape(scores)}, wanted {len(pairs)} finite numbers, one for each pair")
-    correct = (scores > thresholds[np.searchsorted(folds, pairs.fold)]) == pairs.same
-    accuracy = np.array([correct[pairs.fold == f].mean() for f in folds])
-    error = accuracy.std(ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.nan
-    return Verification(float(accuracy.mean()), float(error), accuracy, thresholds)
+    return in_folds(scores, pairs, thresholds)
 
 
 # systems: each returns `fit`
@@ -129,7 +124,7 @@ def net_system(model, kept, precision="fp32", most=None, features=None):
             fitted = {layer: features(layer)[some] for layer in layers}
         labels = kept.labels[some]
         for layer, f in fitted.items():
-            verifiers[layer] = make_verifier(_components(f, labels)).fit(f, labels)
+            verifiers[layer] = make_verifier(components(f, labels)).fit(f, labels)
 
         def embed(images):
             found = extract(model.net, crop(images, model.region), layer=layers, precision=precision)
@@ -155,7 +150,7 @@ def untrained_system(model, kept, precision="fp32", most=4000, seed=0):
 
 def untrained_model(model, kept, seed=0):
     """A `Pretrained` model with fresh weights; batch norm has the statistics of about a thousand kept images."""
-    return nulls(model, kept.images, seed=seed, most=1000)["untrained"]
+    return sparsity.untrained_model(model, kept.images, seed, most=1000)
 
 
 def pixel_system(kept, most=4000):
@@ -195,18 +190,13 @@ def _descriptors(describe, dtype=np.float32):
 
 def _with_verifier(describe, make, kept, some, curve, most_components=120):
     found, labels = describe(kept.images, some), kept.labels[some]
-    verifier = make(_components(found, labels, most_components)).fit(found, labels)
+    verifier = make(components(found, labels, most_components)).fit(found, labels)
     del found
 
     def embed(images):
         return {curve: verifier[:-1].transform(describe(images, np.arange(len(images))))}
 
     return embed, {curve: verifier[-1].score_pairs}
-
-
-def _components(features, labels, most=120):
-    """No more than the rank of what varies within people."""
-    return min(most, features.shape[1], max(1, len(labels) - len(np.unique(labels))))
 
 
 def _whole_people(labels, most):

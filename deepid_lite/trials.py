@@ -8,7 +8,7 @@ A list is a set of image numbers into a FaceSet and never sees a feature. LFW: H
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,11 @@ class Pairs:
 
     def __len__(self):
         return len(self.first)
+
+    def compact(self):
+        """(used, pairs): the images that occur, int64 (U,) in rising order, and these pairs as places among them."""
+        used, place = np.unique(np.concatenate([self.first, self.second]), return_inverse=True)
+        return used, replace(self, first=place[: len(self)], second=place[len(self) :])
 
 
 def read_lfw_pairs(path, paths, errata=None):
