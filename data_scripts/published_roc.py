@@ -1,7 +1,9 @@
 """Fetch and check ROC curves that authors handed to the LFW site: python data_scripts/published_roc.py DEST
 
 Afterwards DEST/published_roc/ holds ten text files of two columns: true positive rate, false positive rate.
-They are the other curves of Fig. 4 in the DeepID2+ paper (arXiv 1412.1265).
+They are the other curves of Fig. 4 in the DeepID2+ paper (arXiv 1412.1265); ours is drawn beside them by
+deepid evaluate --model webfaces --data lfw --roc fig4.pdf --published DEST/published_roc
+They belong to their authors: keep them on your machine.
 """
 
 import math

@@ -1,4 +1,4 @@
-"""The command line: deepid data | train | evaluate | info | search | reproduce | claims."""
+"""The command line: deepid data | train | evaluate | info | regions | search | reproduce | claims."""
 
 import sys
 from pathlib import Path
@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from .errors import DataError
+from .regions_app import regions_app
 from .search_app import search_app
 
 app = typer.Typer(
@@ -17,6 +18,7 @@ app = typer.Typer(
 )
 
 app.add_typer(search_app, name="search")
+app.add_typer(regions_app, name="regions")
 
 Data = Annotated[
     str,
@@ -74,26 +76,65 @@ def train(
     ] = None,
     seed: Annotated[int | None, typer.Option(help="instead of the preset's")] = None,
     ship: Annotated[Path | None, typer.Option(help="also write the model without FC-1 here, as fp16")] = None,
+    regions: Annotated[
+        str | None,
+        typer.Option(help="an ensemble, one net a region: all, a number (the first so many), or names with commas"),
+    ] = None,
+    spread: Annotated[
+        Literal["data", "nets"],
+        typer.Option(help="several processes train every net together (data), or nets of their own (nets)"),
+    ] = "data",
 ):
-    """Train a net, then fit Joint Bayesian on people that the net never saw, and save both as OUT/model.safetensors."""
+    """Train a net, then fit Joint Bayesian on people that the net never saw, and save both as OUT/model.safetensors.
+
+    With --regions: one net a region in OUT/<region>/ and OUT/ensemble.safetensors, which joins them.
+    """
     from .pipeline import train_model
     from .recipes import read_recipe
 
     recipe = read_recipe(preset, epochs=epochs, batch_size=batch_size, seed=seed)
-    train_model(data, root, recipe, out, device, ship)
+    if regions is None:
+        train_model(data, root, recipe, out, device, ship)
+        return
+    from .ensemble_training import train_ensemble
+    from .regions import by_names
+
+    if ship:
+        raise DataError("--ship: it writes one net; leave --regions or --ship out")
+    train_ensemble(data, root, recipe, by_names(regions), out, device, spread)
 
 
 @app.command()
 def evaluate(
     model: Annotated[
-        str, typer.Option(help="lite, webfaces, or a model.safetensors that train wrote")
+        str, typer.Option(help="lite, webfaces, a model.safetensors that train wrote, or the folder of an ensemble")
     ] = "lite",
-    data: Data = "synthetic",
+    data: Annotated[
+        str,
+        typer.Option(help="lfw, ytf, cfp, synthetic, celeba, or a folder or archive of identity/image files"),
+    ] = "synthetic",
     root: Root = None,
-    pairs: Annotated[Path | None, typer.Option(help="LFW's pairs.txt; default: beside the images")] = None,
-    errata: Annotated[
-        Path | None, typer.Option(help="corrected labels of pairs, see protocols.read_lfw_pairs")
+    pairs: Annotated[
+        Path | None, typer.Option(help="LFW's pairs.txt or YTF's splits.txt; default: beside the images")
     ] = None,
+    errata: Annotated[
+        Path | None, typer.Option(help="LFW: corrected labels of pairs, see protocols.read_lfw_pairs")
+    ] = None,
+    kind: Annotated[
+        Literal["FF", "FP"] | None, typer.Option(help="CFP: frontal-frontal or frontal-profile (the default)")
+    ] = None,
+    frames: Annotated[int | None, typer.Option(help="YTF: frames of a video, 0 for all; default 20")] = None,
+    sampling: Annotated[
+        Literal["even", "first", "random"] | None, typer.Option(help="YTF: which frames; default even")
+    ] = None,
+    pooling: Annotated[
+        Literal["score", "max", "feature"],
+        typer.Option(help="YTF: mean score of frame pairs, the highest, or the score of mean features"),
+    ] = "score",
+    corrected: Annotated[
+        bool, typer.Option("--corrected", help="YTF: the corrected labels of splits_corrected.txt")
+    ] = False,
+    blufr: Annotated[bool, typer.Option("--blufr", help="also BLUFR's trials over all pairs of images")] = False,
     refit_on: Annotated[
         str | None,
         typer.Option(
@@ -101,16 +142,31 @@ def evaluate(
         ),
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="also write all numbers to this file")] = None,
+    roc: Annotated[Path | None, typer.Option(help="also draw the ROC (Fig. 4) to this .png, .pdf or .svg")] = None,
+    published: Annotated[
+        Path | None,
+        typer.Option(help="with --roc, LFW: folder of the authors' points, see data_scripts/published_roc.py"),
+    ] = None,
 ):
-    """Verification in ten folds and identification of a model on people it never saw."""
+    """Verification in ten folds, and identification, of a model on people it never saw: one table with intervals."""
+    from . import roc_plots
     from .pipeline import evaluate_model, summary
 
-    report = evaluate_model(model, data, root, pairs, errata, refit_on=refit_on)
+    if published and (not roc or data != "lfw"):
+        raise DataError(f"--published {published}: LFW's curves; give --data lfw and --roc FILE as well")
+    curves = roc_plots.read_published(published) if published else None
+    if roc:
+        roc_plots.check_kind(roc)
+    options = {"pairs": pairs, "errata": errata, "kind": kind, "frames": frames, "sampling": sampling}
+    options |= {"corrected": corrected or None, "refit_on": refit_on, "with_blufr": blufr}
+    report = evaluate_model(model, data, root, pooling=pooling, **options)
     print(summary(report))
     if json:
         from .records import write_json
 
         write_json(json, report)
+    if roc:
+        roc_plots.save_figure(roc_plots.figure_4(report, published=curves), roc)
 
 
 @app.command()
@@ -144,7 +200,7 @@ def reproduce(
     ] = "lite",
     out: Annotated[Path, typer.Option(help="folder of results and pictures")] = Path("runs/reproduce"),
     model: Annotated[
-        str | None, typer.Option(help="a model.safetensors that train wrote, instead of the shipped net")
+        str | None, typer.Option(help="a model.safetensors or an ensemble's folder, instead of the shipped net")
     ] = None,
     root: Root = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="compute again what is there already")] = False,

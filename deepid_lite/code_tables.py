@@ -8,33 +8,37 @@ comes from `fit`; thresholds come from the other folds (protocols.verify). Accur
 import numpy as np
 
 from . import codes
-from .pretrained import components, make_verifier
+from .pretrained import WIDE, components, make_verifier
 from .protocols import verify
 
 RANDOM_DRAWS = 5  # of orders and of projections: their mean and spread
 FLOATS = (2, 4, 8, 16, 32, 64, 120)  # numbers a face, after PCA
 
 
-def table_4(fit, fit_labels, test, pairs, verifier=None):
+def table_4(fit, fit_labels, test, pairs, verifier=None, n_components=120):
     """Real features and binary codes, each by Joint Bayesian and by a plain distance [DeepID2+, Table 4].
 
-    verifier: fitted on the real features already. Returns {"real": {"joint_bayesian", "cosine"}, "binary":
-    {"joint_bayesian", "hamming"}}, each {"accuracy", "standard_error"}. Joint Bayesian takes codes as numbers 0 and 1.
+    verifier: fitted on the real features already. n_components: after PCA. Joint Bayesian takes codes as numbers 0 and
+    1. Returns {"real": {"joint_bayesian", "cosine"}, "binary": {"joint_bayesian", "hamming"}}, each {"accuracy",
+    "standard_error"}.
     """
     unit = test / np.maximum(np.linalg.norm(test, axis=1, keepdims=True), 1e-12)
     return {
         "real": {
-            "joint_bayesian": accuracy(_joint(verifier or fitted(fit, fit_labels), test, pairs), pairs),
+            "joint_bayesian": accuracy(
+                _joint(verifier or fitted(fit, fit_labels, n_components), test, pairs), pairs
+            ),
             "cosine": accuracy((unit[pairs.first] * unit[pairs.second]).sum(1), pairs),
         },
-        "binary": binary_row(codes.binarise(fit), fit_labels, codes.binarise(test), pairs),
+        "binary": binary_row(codes.binarise(fit), fit_labels, codes.binarise(test), pairs, n_components),
     }
 
 
-def binary_row(fit, fit_labels, test, pairs):
+def binary_row(fit, fit_labels, test, pairs, n_components=120):
     """The row of Table 4 for any bits: fit (N, B), test (M, B) -> {"joint_bayesian", "hamming"}."""
+    verifier = fitted(fit, fit_labels, n_components)
     return {
-        "joint_bayesian": accuracy(_joint(fitted(fit, fit_labels), test.astype(np.float32), pairs), pairs),
+        "joint_bayesian": accuracy(_joint(verifier, test.astype(np.float32), pairs), pairs),
         "hamming": accuracy(-(test[pairs.first] ^ test[pairs.second]).sum(1), pairs),
     }
 
@@ -124,7 +128,8 @@ def accuracy(scores, pairs):
 
 def fitted(features, labels, n_components=120):
     """Joint Bayesian after PCA on features, or on bits as numbers; fewer components where the people are too few."""
-    return make_verifier(components(features, labels, n_components)).fit(np.asarray(features, np.float32), labels)
+    verifier = make_verifier(components(features, labels, n_components), wide=features.shape[1] > WIDE)
+    return verifier.fit(np.asarray(features, np.float32), labels)
 
 
 def _joint(verifier, features, pairs):

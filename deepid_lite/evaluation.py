@@ -7,8 +7,10 @@ folds' thresholds are taken, each from the other folds.
 import dataclasses
 
 import numpy as np
+from scipy import stats
 
-from . import protocols
+from . import protocols, videos
+from .errors import DataError
 from .features import extract
 from .pretrained import components, make_verifier
 from .regions import crop
@@ -35,14 +37,48 @@ def pair_scores(model, features, pairs):
     }
 
 
+def scorer(model, features, name="joint_bayesian"):
+    """One of the three scores as a function of two index arrays (A,), (B,) into the features -> (A, B)."""
+    if name == "joint_bayesian":
+        z = model.verifier[:-1].transform(features)
+        return lambda i, j: model.verifier[-1].score_gallery(z[i], z[j])
+    if name == "cosine":
+        unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+        return lambda i, j: unit[i] @ unit[j].T
+    active = (features > 0).astype(np.float32)  # sums of zeros and ones are exact in it
+    count = active.sum(1)
+    return lambda i, j: 2.0 * (active[i] @ active[j].T) - count[i][:, None] - count[j]
+
+
+def video_scores(model, features, video, pairs, pooling="score"):
+    """Scores (P,) of pairs of videos in the three ways of `pair_scores`.
+
+    features: (N, 2 D) of frames; video: (N,) number of the video of each. pooling: "score" (mean over all pairs of
+    frames), "max" (the best of them) or "feature" (the mean feature of a video; its code is the majority's).
+    """
+    if pooling not in videos.POOLING:
+        raise DataError(f"pooling {pooling!r}: use {', '.join(videos.POOLING)}")
+    if pooling != "feature":
+        kinds = ("joint_bayesian", "cosine", "hamming")
+        return {k: videos.pool_scores(scorer(model, features, k), video, pairs, pooling) for k in kinds}
+    n_videos = int(np.max(video)) + 1
+    code = videos.pool_features((features > 0).astype(np.float32), video, n_videos) > 0.5
+    pooled = pair_scores(model, videos.pool_features(features, video, n_videos), pairs)
+    return pooled | {"hamming": -(code[pairs.first] ^ code[pairs.second]).sum(1).astype(np.float64)}
+
+
 def verification_report(scores, pairs, n_roc=200):
-    """Accuracy in percent with its standard error for each kind of score, ROC of the first kind: a dict for JSON."""
+    """Accuracy in percent for each kind of score, and the ROC of the first kind: a dict for JSON.
+
+    Each with the standard error of the folds' mean, as the papers print it, and its 95 % interval.
+    """
     report = {}
     for name, values in scores.items():
         result = protocols.verify(values, pairs)
         report[name] = {
             "accuracy": round(100 * result.accuracy, 3),
             "standard_error": round(100 * result.standard_error, 3),
+            "interval": fold_interval(100 * result.fold_accuracy),
             "fold_accuracy": [round(100 * a, 3) for a in result.fold_accuracy],
             "equal_error_rate": round(100 * protocols.equal_error_rate(values, pairs.same), 3),
         }
@@ -55,22 +91,41 @@ def verification_report(scores, pairs, n_roc=200):
     return report
 
 
-def identification_report(model, features, labels, lists):
-    """Closed-set rank-1 and open-set DIR at 1 % FAR in percent, by Joint Bayesian scores.
+def fold_interval(values, level=0.95):
+    """[low, high] of the mean of the folds' values (F,), by Student's t with F - 1 degrees of freedom."""
+    values = np.asarray(values)
+    half = stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return [round(float(values.mean() - half), 3), round(float(values.mean() + half), 3)]
 
-    labels: (N,) people of the features' rows; lists: `protocols.Identification`, indices into the rows.
+
+def share_interval(share, n, level=0.95):
+    """[low, high] in percent of a share of n independent trials, by Wilson's score interval."""
+    found = stats.binomtest(round(share * n), n).proportion_ci(level, method="wilson")
+    return [round(100 * float(found.low), 3), round(100 * float(found.high), 3)]
+
+
+def identification_report(model, features, labels, lists):
+    """Closed-set rank-1 and open-set DIR at 1 % FAR in percent, by Joint Bayesian scores, with 95 % intervals.
+
+    labels: (N,) people of the features' rows; lists: `protocols.Identification`, indices into the rows. The intervals
+    take probes as independent and the open set's threshold as given.
     """
-    z, joint = model.verifier[:-1].transform(features), model.verifier[-1]
-    closed = joint.score_gallery(z[lists.probes], z[lists.gallery])
-    rank1 = protocols.closed_set_rank1(closed, labels[lists.probes], labels[lists.gallery])
-    genuine = joint.score_gallery(z[lists.genuine], z[lists.open_gallery])
-    impostors = joint.score_gallery(z[lists.impostors], z[lists.open_gallery])
+    score = scorer(model, features)
+    rank1 = protocols.closed_set_rank1(
+        score(lists.probes, lists.gallery), labels[lists.probes], labels[lists.gallery]
+    )
     found = protocols.open_set_dir(
-        genuine, labels[lists.genuine], impostors, labels[lists.open_gallery], far=0.01
+        score(lists.genuine, lists.open_gallery),
+        labels[lists.genuine],
+        score(lists.impostors, lists.open_gallery),
+        labels[lists.open_gallery],
+        far=0.01,
     )
     return {
         "rank1": round(100 * rank1, 3),
+        "rank1_interval": share_interval(rank1, len(lists.probes)),
         "dir_at_1_far": round(100 * found.rate, 3),
+        "dir_interval": share_interval(found.rate, len(lists.genuine)),
         "far": found.far,
         "closed": {"gallery": len(lists.gallery), "probes": len(lists.probes)},
         "open": {
@@ -79,6 +134,33 @@ def identification_report(model, features, labels, lists):
             "impostors": len(lists.impostors),
         },
     }
+
+
+def benchmark_report(model, features, test, pooling="score"):
+    """Everything that a test set asks, in percent: a dict for JSON.
+
+    model: anything with a fitted `verifier`; features: (N, D) of the faces of `test`, a testsets.Benchmark. pooling:
+    how frames become videos, see video_scores.
+    """
+    if test.video is None:
+        scores = pair_scores(model, features, test.pairs)
+    else:
+        scores = video_scores(model, features, test.video, test.pairs, pooling)
+    report = _flat(verification_report(scores, test.pairs)) | test.facts
+    if test.video is not None:
+        report["pooling"] = pooling
+    if test.lists is not None:
+        report["identification"] = identification_report(model, features, test.faces.labels, test.lists)
+    return report
+
+
+def _flat(report):
+    """Joint Bayesian's numbers under plain names, the others under theirs, as the book quotes them."""
+    flat = dict(report["joint_bayesian"])
+    for name in ("cosine", "hamming"):
+        flat[name] = report[name]["accuracy"]
+        flat |= {f"{name}_{key}": report[name][key] for key in ("standard_error", "interval")}
+    return flat | {"roc": report["roc"]}
 
 
 def fit_verifier(model, features, labels):

@@ -12,7 +12,7 @@ from . import disguises, features, joint_bayesian, lbp, nets, pretrained, region
 from . import occlusion as occ
 from .evaluation import face_features, fit_verifier
 from .facecache import cache_folder
-from .scales import weights_hash
+from .pretrained import weights_hash
 
 NULLS = ("untrained", "pixels")
 

@@ -4,24 +4,16 @@ import dataclasses
 import os
 from pathlib import Path
 
-import numpy as np
-
-from . import protocols, splits
+from . import blufr, splits
+from .ensemble import Ensemble, features_of, load_ensemble
 from .errors import DataError
-from .evaluation import (
-    activity,
-    face_features,
-    fit_verifier,
-    identification_report,
-    pair_scores,
-    refitted_report,
-    verification_report,
-)
+from .evaluation import activity, benchmark_report, face_features, fit_verifier, refitted_report, scorer
 from .faces import load_faces
 from .pretrained import Pretrained, pretrained, save_model
 from .progress import minutes_of
 from .records import provenance
 from .regions import by_name, crop
+from .testsets import benchmark, blufr_trials, test_set  # noqa: F401  (test_set is handed on)
 from .training import train
 
 USE_DRAWN = "MIT, as the code: the faces are drawn"
@@ -44,9 +36,12 @@ def training_parts(data, root, min_images=2):
     return faces.subset(net), faces.subset(kept)
 
 
-def train_model(data, root, recipe, out, device=None, ship=None):
-    """Train as `recipe` says and save OUT/model.safetensors; returns the Pretrained (the first process)."""
-    net_faces, kept = training_parts(data, root, recipe.min_images)
+def train_model(data, root, recipe, out, device=None, ship=None, parts=None):
+    """Train as `recipe` says and save OUT/model.safetensors; returns the Pretrained (the first process).
+
+    parts: FaceSets (net, kept) of `data` where they are loaded already.
+    """
+    net_faces, kept = parts or training_parts(data, root, recipe.min_images)
     region = by_name(recipe.region)
     _say(f"net: {len(net_faces):,} images of {len(net_faces.names):,} people")
     _say(f"kept from it: {len(kept):,} images of {len(kept.names):,} people")
@@ -75,105 +70,90 @@ def train_model(data, root, recipe, out, device=None, ship=None):
     return model
 
 
-def test_set(data, root=None, pairs=None, errata=None, seed=0):
-    """(faces, pairs, identification lists) of a test: LFW's own, or drawn for the unseen people of another set."""
-    faces = load_faces(data, root, **({"part": "test"} if data in ("synthetic", "celeba") else {}))
-    if data == "lfw":
-        pairs = protocols.read_lfw_pairs(pairs or _lfw_file("pairs.txt", root), faces.paths, errata=errata)
-        in_pairs = np.union1d(pairs.first, pairs.second)
-        return faces, pairs, protocols.identification_lists(faces.labels, seed, closed=in_pairs)
-    counts = np.bincount(faces.labels)
-    able = (counts >= 2).sum()
-    # as many pairs as LFW has, or half of those that a smaller set can give
-    per_fold = min(300, int((counts * (counts - 1)).sum() // 40))
-    pairs = protocols.make_pairs(faces.labels, per_fold=max(1, per_fold), seed=seed)
-    enrolled = max(
-        1, able // 4
-    )  # LFW's proportions: a part of the people is enrolled, everybody else is an impostor
-    lists = protocols.identification_lists(faces.labels, seed, enrolled=enrolled, impostors=len(faces) // 2)
-    return faces, pairs, lists
-
-
-def evaluate_model(name, data, root=None, pairs=None, errata=None, seed=0, refit_on=None):
+def evaluate_model(name, data, root=None, seed=0, pooling="score", refit_on=None, with_blufr=False, **options):
     """All numbers of a model on a test set, in percent: a dict for JSON.
 
-    refit_on: the data set whose kept people fit Joint Bayesian for every layer and for the binary codes as well.
+    name: of a model, its file, the folder of an ensemble, or a Pretrained or Ensemble itself. data, root, seed,
+    options: see testsets.benchmark. pooling: how frames become videos, see evaluation.video_scores. refit_on: the data
+    set, below `root`, whose kept people fit Joint Bayesian for every layer and for the binary codes as well.
+    with_blufr: BLUFR's trials as well.
     """
-    model = name if isinstance(name, Pretrained) else pretrained(name)
-    faces, pairs, lists = test_set(data, root, pairs, errata, seed)
-    features = face_features(model, faces.images, progress=True)
-    scores = pair_scores(model, features, pairs)
-    verification = verification_report(scores, pairs)
-    return {
-        "system": "single",
-        "model": "in memory" if isinstance(name, Pretrained) else Path(name).stem,
+    model = _model(name)
+    members = model.members if isinstance(model, Ensemble) else [model]
+    test = benchmark(data, root, seed, **options)
+    if refit_on and isinstance(model, Ensemble):
+        raise DataError(f"refit_on: it takes one net apart, and {name} is an ensemble; leave it out")
+    if refit_on and test.video is not None:
+        raise DataError(f"refit_on: it scores layers on single faces, and {data} has videos; leave it out")
+    trials, lists = blufr_trials(test, root) if with_blufr else (None, None)
+    features = features_of(model, test.faces.images, progress=True)
+    report = {
+        "system": "single" if members == [model] else f"ensemble of {len(members)}",
+        "model": "in memory" if model is name else Path(name).stem,
         "data": data,
-        "data_hash": faces.data_hash,
-        "images": len(faces),
-        "pairs": len(pairs),
+        "data_hash": test.faces.data_hash,
+        "images": len(test.faces),
+        "pairs": len(test.pairs),
         "seed": seed,
-        **_flat(verification),
-        "identification": identification_report(model, features, faces.labels, lists),
-        **activity(features),
-        **(
-            refitted_report(model, training_parts(refit_on, root)[1], faces, pairs, progress=True)
-            if refit_on
-            else {}
-        ),
-        "minutes": model.card.get("minutes"),
-        "net": {
-            key: model.card.get(key)
-            for key in ("trained on", "images", "people", "data_hash", "minutes", "commit", "device")
-        },
-        **provenance(),
+        **benchmark_report(model, features, test, pooling),
+        **activity(features[:, : features.shape[1] // len(members)]),  # of the first net
     }
+    if with_blufr:
+        report["blufr"] = {"lists": lists, **blufr.report(scorer(model, features), test.faces.labels, trials)}
+    if refit_on:
+        kept = training_parts(refit_on, root)[1]
+        report |= refitted_report(model, kept, test.faces, test.pairs, progress=True)
+    facts = ("trained on", "images", "people", "data_hash", "minutes", "commit", "device")
+    net = {key: members[0].card.get(key) for key in facts}
+    if members != [model]:
+        net |= {"regions": model.names, "minutes": sum(member.card.get("minutes", 0) for member in members)}
+    return report | {"minutes": net["minutes"], "net": net, **provenance()}
 
 
-def _flat(report):
-    """Joint Bayesian's numbers under plain names, the others under theirs, as the book quotes them."""
-    main = report["joint_bayesian"]
-    flat = {
-        "accuracy": main["accuracy"],
-        "standard_error": main["standard_error"],
-        "fold_accuracy": main["fold_accuracy"],
-    }
-    flat["equal_error_rate"] = main["equal_error_rate"]
-    for name in ("cosine", "hamming"):
-        flat[name], flat[f"{name}_standard_error"] = report[name]["accuracy"], report[name]["standard_error"]
-    return flat | {"roc": report["roc"]}
+def _model(name):
+    if isinstance(name, Pretrained | Ensemble):
+        return name
+    return load_ensemble(name) if Path(name).is_dir() else pretrained(name)
+
+
+SUMMARY_NOTE = (
+    "+-: standard error of the folds' mean, as in the paper's tables. Intervals: Student's t over the folds, Wilson's\n"
+    "over probes for identification, which takes them as independent and the threshold as given."
+)
 
 
 def summary(report):
-    """The report as a few lines of text."""
-    identification = report["identification"]
-    lines = [f"{report['model']} on {report['data']}: {report['images']:,} images, {report['pairs']:,} pairs"]
-    for name, key in (("Joint Bayesian", "accuracy"), ("cosine", "cosine"), ("Hamming", "hamming")):
-        error = report["standard_error" if key == "accuracy" else f"{key}_standard_error"]
-        lines.append(f"  verification, {name:<15} {report[key]:6.2f} % +- {error:.2f}")
-    lines.append(f"  closed-set rank-1             {identification['rank1']:6.2f} %")
-    lines.append(f"  open-set DIR at 1 % FAR       {identification['dir_at_1_far']:6.2f} %")
-    lines.append(
-        f"  active neurons of {report['neurons']}         {report['active_mean']:6.1f} +- {report['active_std']:.1f}"
-    )
-    return "\n".join(lines)
-
-
-def _lfw_file(name, root):
-    from .sources import default_root
-
-    root = Path(root) if root else default_root("lfw")
-    folder = root if root.is_dir() else root.parent
-    for path in (
-        folder / name,
-        folder / "lfw_protocol" / name,
-        folder.parent / name,
-        folder.parent / "lfw_protocol" / name,
+    """The report as one table of text: value, standard error, 95 % interval."""
+    what = f"{report['images']:,} images"
+    if "videos" in report:
+        what = f"{report['images']:,} frames of {report['videos']:,} videos"
+    folds = len(report["fold_accuracy"])
+    lines = [f"{report['model']} on {report['data']}: {what}, {report['pairs']:,} pairs in {folds} folds"]
+    lines.append(f"  {'':<32}{'value':>9}{'+-':>8}{'95 % interval':>20}")
+    for name, key, prefix in (
+        ("verification, Joint Bayesian", "accuracy", ""),
+        ("verification, cosine", "cosine", "cosine_"),
+        ("verification, Hamming", "hamming", "hamming_"),
     ):
-        if path.is_file():
-            return path
-    raise DataError(
-        f"{folder}: no {name} beside the images; fetch it with data_scripts/lfw.py or give --pairs"
-    )
+        lines.append(_row(name, report[key], report[f"{prefix}interval"], report[f"{prefix}standard_error"]))
+    lines.append(_row("equal error rate", report["equal_error_rate"]))
+    if found := report.get("identification"):
+        lines.append(_row("closed-set rank-1", found["rank1"], found["rank1_interval"]))
+        lines.append(_row("open-set DIR at 1 % FAR", found["dir_at_1_far"], found["dir_interval"]))
+    note = SUMMARY_NOTE
+    if trials := report.get("blufr"):
+        for name, key in (("BLUFR, TAR at 0.1 % FAR", "tar_at_0.1_far"), ("BLUFR, DIR at 1 % FAR", "dir_at_1_far")):
+            lines.append(_row(name, trials[key]["mean_minus_deviation"], error=trials[key]["standard_deviation"]))
+        note += f"\nBLUFR: mean minus standard deviation (+-) of its trials; lists: {trials['lists']}."
+    note += f"\nActive on an image: {report['active_mean']:.1f} of {report['neurons']} neurons,"
+    note += f" standard deviation {report['active_std']:.1f}."
+    return "\n".join([*lines, note])
+
+
+def _row(name, value, interval=None, error=None):
+    error = "" if error is None else f"{error:.2f}"
+    interval = "" if interval is None else f"{interval[0]:.2f} .. {interval[1]:.2f}"
+    return f"  {name:<32}{value:7.2f} %{error:>8}{interval:>20}".rstrip()
 
 
 def _say(text):

@@ -8,6 +8,16 @@ import numpy as np
 import seaborn as sns
 from scipy.stats import norm
 
+from .ensemble_plots import figure_alone, figure_ensemble, figure_regions  # noqa: F401  (handed on, as below)
+from .experiment_plots import (  # noqa: F401  (handed on: figures are looked up here)
+    figure_differences,
+    figure_lambda,
+    figure_layers,
+    figure_people,
+    figure_signals,
+    figure_two_nets,
+    figure_variants,
+)
 from .occlusion_plots import (  # noqa: F401  (handed on: figures are looked up here)
     figure_1,
     figure_14,
@@ -19,6 +29,7 @@ from .occlusion_plots import (  # noqa: F401  (handed on: figures are looked up 
     sensitivity_maps,
 )
 from .pictures import COLOURS, present
+from .roc_plots import figure_4  # noqa: F401  (handed on: figures are looked up here)
 from .selectiveness_plots import (  # noqa: F401  (handed on: figures are looked up here)
     figure_7,
     figure_8,

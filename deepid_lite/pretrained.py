@@ -4,6 +4,7 @@
 research and teaching only. Numbers are kept as fp16 where 11 bits are enough, and nothing in the file is code.
 """
 
+import hashlib
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,6 +20,8 @@ from .errors import DataError
 from .joint_bayesian import JointBayesian
 from .regions import Region
 
+WIDE = 2048  # features; beyond, PCA is approximated, see make_verifier
+
 
 @dataclass
 class Pretrained:
@@ -30,15 +33,19 @@ class Pretrained:
     card: dict
 
 
-def make_verifier(n_components=120, update="exact"):
+def make_verifier(n_components=120, update="exact", wide=False):
     """Unfitted pipeline from features (N, D): square root, PCA, Joint Bayesian.
+
+    wide: for thousands of features, whose covariance takes minutes to decompose: PCA by random projections and power
+    iterations [Halko et al., SIAM Review 2011], seeded.
 
     Rectified features are skewed to the right; the root brings them closer to the Gaussians that Joint Bayesian
     assumes. Score pairs with `z = verifier[:-1].transform(features)` and `verifier[-1].score_pairs(z[i], z[j])`.
     """
-    return make_pipeline(
-        FunctionTransformer(np.sqrt), PCA(n_components, svd_solver="covariance_eigh"), JointBayesian(update)
-    )
+    pca = PCA(n_components, svd_solver="covariance_eigh")
+    if wide:
+        pca = PCA(n_components, svd_solver="randomized", iterated_power=7, random_state=0)
+    return make_pipeline(FunctionTransformer(np.sqrt), pca, JointBayesian(update))
 
 
 def components(features, labels, most=120):
@@ -47,6 +54,14 @@ def components(features, labels, most=120):
     features: (N, D); labels: (N,) people.
     """
     return min(most, features.shape[1], max(1, len(labels) - len(np.unique(labels))))
+
+
+def weights_hash(model):
+    """SHA-256 over all numbers of a model's net."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(model.net.state_dict().items()):
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def names():
@@ -81,15 +96,7 @@ def save_model(path, model, without_heads=()):
         for name, t in model.net.state_dict().items()
         if not name.startswith(gone)
     }
-    _, pca, joint = (step for _, step in model.verifier.steps)
-    arrays = {
-        "pca.mean": pca.mean_,
-        "pca.components": pca.components_,
-        "joint.mean": joint.mean_,
-        "joint.S_mu": joint.S_mu_,
-        "joint.S_eps": joint.S_eps_,
-    }
-    tensors |= {name: torch.as_tensor(np.asarray(a, dtype=np.float32)) for name, a in arrays.items()}
+    tensors |= verifier_tensors(model.verifier)
     checkpoints.save(
         path,
         tensors,
@@ -111,8 +118,7 @@ def load_model(path):
         )
         region = Region(**{**facts["region"], "shape": tuple(facts["region"]["shape"])})
         arrays = {n: t.double().numpy() for n, t in tensors.items() if not n.startswith("net.")}
-        verifier = make_verifier(len(arrays["joint.mean"]))
-        _restore(verifier, arrays)
+        verifier = restore_verifier(arrays)
     except (KeyError, RuntimeError, TypeError):
         raise DataError(
             f"{path}: no model of this version (net, region and Joint Bayesian); train it again"
@@ -122,8 +128,22 @@ def load_model(path):
     )
 
 
-def _restore(verifier, arrays):
-    """Put stored numbers into a fresh pipeline, as fitting would."""
+def verifier_tensors(verifier):
+    """The numbers of a fitted `make_verifier`: {name: float32 tensor}."""
+    _, pca, joint = (step for _, step in verifier.steps)
+    arrays = {
+        "pca.mean": pca.mean_,
+        "pca.components": pca.components_,
+        "joint.mean": joint.mean_,
+        "joint.S_mu": joint.S_mu_,
+        "joint.S_eps": joint.S_eps_,
+    }
+    return {name: torch.as_tensor(np.asarray(a, dtype=np.float32)) for name, a in arrays.items()}
+
+
+def restore_verifier(arrays):
+    """A fitted pipeline from the numbers of `verifier_tensors`; KeyError where one is missing."""
+    verifier = make_verifier(len(arrays["joint.mean"]))
     root, pca, _ = (step for _, step in verifier.steps)
     pca.mean_, pca.components_ = arrays["pca.mean"], arrays["pca.components"]
     pca.n_components_, pca.n_features_in_ = pca.components_.shape
@@ -133,3 +153,4 @@ def _restore(verifier, arrays):
         "jointbayesian",
         JointBayesian.from_covariances(arrays["joint.mean"], arrays["joint.S_mu"], arrays["joint.S_eps"]),
     )
+    return verifier

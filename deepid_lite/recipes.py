@@ -12,6 +12,7 @@ import torch
 from . import nets
 from .errors import DataError
 from .losses import TwoSignals
+from .regions import by_name
 
 
 @dataclass(frozen=True)
@@ -72,6 +73,12 @@ def read_recipe(name_or_path, **changes):
         return check(Recipe(**values))
     except DataError as error:
         raise DataError(f"{path}: {error}") from None
+
+
+def for_region(recipe, name):
+    """The recipe of a net that looks at the region of that name: a square one needs a net of square input."""
+    net = recipe.net | {"input_shape": list(by_name(name).shape)}
+    return check(dataclasses.replace(recipe, region=name, net=net))
 
 
 # what a number may be: (lowest, highest); whole numbers are told by their type

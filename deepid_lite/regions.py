@@ -2,7 +2,8 @@
 
 The DeepID papers feed one net per region, 55 x 47 pixels for rectangles and 47 x 47 for squares
 [DeepID2+, section 2]. The region of a whole face is not printed there, so ours was chosen on
-validation people (see WHOLE_FACE below).
+validation people (see WHOLE_FACE below). REGIONS has twenty-five, and CANDIDATES a larger pool to choose from
+(region_selection.py).
 """
 
 from dataclasses import dataclass
@@ -35,18 +36,97 @@ class Region:
             raise DataError(f"region {self.name}: it leaves the {rows} x {columns} frame; move or shrink it")
 
 
+def _around(name, x, y, height, shape):
+    """The region of that height around (x, y), as wide as its net's input asks for."""
+    width = height * shape[1] / shape[0]
+    return Region(name, x - width / 2, y - height / 2, width, height, shape)
+
+
 # Of three crops this one verified validation people best (84.1 %, against 81.6 and 79.3 % for tighter ones
 # after two epochs; book/results/reference/crop_selection.json): hair and chin help.
 WHOLE_FACE = Region("whole face", 8, 10, 112, 131)
-WHOLE_FACE_SQUARE = Region("whole face, square", 4, 16, 120, 120, SQUARE)
-REGIONS = {region.name: region for region in (WHOLE_FACE, WHOLE_FACE_SQUARE)}
+WHOLE_FACE_SQUARE = Region("square whole face", 4, 16, 120, 120, SQUARE)
+
+# Twenty-five regions. The paper shows its own only in a picture [DeepID2, Fig. 2]; these are ours. The beginning of
+# the table is an ensemble as well: large and unlike regions come first, twins on the other side of the face late.
+# Around (x, y) in the frame, with the eyes at y = 60, the tip of the nose at (64, 85) and the mouth at y = 104.5.
+REGIONS = {region.name: region for region in (
+    WHOLE_FACE,
+    _around("eyes and nose", 64, 66, 92, SQUARE),
+    _around("lower face", 64, 96, 88, SQUARE),
+    _around("left half", 47, 75, 110, RECTANGLE),
+    _around("inner face", 64, 78, 100, RECTANGLE),
+    _around("upper face", 64, 56, 108, SQUARE),
+    WHOLE_FACE_SQUARE,
+    _around("left eye", 46, 60, 72, SQUARE),
+    _around("nose", 64, 80, 76, RECTANGLE),
+    _around("mouth", 64, 104, 72, SQUARE),
+    _around("right half", 81, 75, 110, RECTANGLE),
+    _around("both eyes", 64, 58, 76, SQUARE),
+    _around("left cheek", 44, 88, 84, RECTANGLE),
+    _around("forehead", 64, 46, 90, SQUARE),
+    _around("right eye", 82, 60, 72, SQUARE),
+    _around("chin", 64, 110, 66, SQUARE),
+    _around("right cheek", 84, 88, 84, RECTANGLE),
+    _around("left mouth corner", 47, 104, 64, SQUARE),
+    _around("right mouth corner", 81, 104, 64, SQUARE),
+    _around("bridge of the nose", 64, 62, 64, RECTANGLE),
+    _around("eyes to mouth", 64, 84, 94, RECTANGLE),
+    _around("left eye alone", 44, 60, 52, SQUARE),
+    _around("right eye alone", 84, 60, 52, SQUARE),
+    _around("tip of the nose", 64, 85, 52, SQUARE),
+    _around("mouth alone", 64, 104.5, 52, SQUARE),
+)}  # fmt: skip
+
+
+# The pool that a selection may draw on: every place in every height and shape that stays inside the frame.
+PLACES = {
+    "face": (64, 78), "forehead": (64, 46), "eyes": (64, 60), "nose": (64, 80), "mouth": (64, 104), "chin": (64, 114),
+    "left eye": (44, 60), "right eye": (84, 60), "left cheek": (44, 85), "right cheek": (84, 85),
+    "left mouth": (47, 104), "right mouth": (81, 104),
+}  # fmt: skip
+HEIGHTS = (44, 52, 64, 76, 88, 100, 116, 130)
+
+
+def _pool():
+    rows, columns = FRAME
+    for place, (x, y) in PLACES.items():
+        for height in HEIGHTS:
+            for kind, shape in (("square", SQUARE), ("rectangle", RECTANGLE)):
+                half = height * shape[1] / shape[0] / 2
+                if half <= x <= columns - half and height / 2 <= y <= rows - height / 2:
+                    yield _around(f"{place} {height} {kind}", x, y, height, shape)
+
+
+CANDIDATES = REGIONS | {region.name: region for region in _pool()}
 
 
 def by_name(name):
-    """The region of that name."""
-    if name not in REGIONS:
-        raise DataError(f"region {name!r}: use one of {', '.join(map(repr, REGIONS))}")
-    return REGIONS[name]
+    """The region of that name, of the twenty-five or of the larger pool."""
+    if name not in CANDIDATES:
+        known = ", ".join(map(repr, REGIONS))
+        raise DataError(f"region {name!r}: use one of {known}, or of the pool that `deepid regions list --pool` prints")
+    return CANDIDATES[name]
+
+
+def by_names(wanted):
+    """Regions that a user asks for: "all", a number (the first so many of the table), or names with commas between."""
+    wanted = str(wanted).strip()
+    if wanted == "all":
+        return list(REGIONS.values())
+    if wanted.isdecimal():
+        if not 1 <= int(wanted) <= len(REGIONS):
+            raise DataError(f"regions {wanted}: the table has {len(REGIONS)}; use 1 to {len(REGIONS)}, or names")
+        return list(REGIONS.values())[: int(wanted)]
+    regions = [by_name(name.strip()) for name in wanted.split(",")]
+    if len(set(regions)) < len(regions):
+        raise DataError(f"regions {wanted!r}: a region is named twice; name each once")
+    return regions
+
+
+def folder_of(region):
+    """The name of a region's folder in that of its ensemble: "whole face" -> "whole-face"."""
+    return region.name.replace(" ", "-")
 
 
 def _averaging(start, length, n_out, n_in, margin):

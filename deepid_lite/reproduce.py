@@ -4,17 +4,20 @@ A result is computed once for one model, data and code, written as JSON and draw
 other data or other code is refused, never mixed in.
 """
 
+import hashlib
 import json
 import time
 from pathlib import Path
 
 from . import experiments, plots, scales, studies
 from .errors import DataError
+from .pretrained import weights_hash
 from .records import provenance, write_json
 
 # figure of the paper -> (study, function of plots)
 FIGURES = {
     "fig1": ("strips", "figure_1"),
+    "fig4": ("verification", "figure_4"),
     "fig6": ("sparsity", "figure_6"),
     "fig7": ("attributes", "figure_7"),
     "fig8": ("identities", "figure_8"),
@@ -63,7 +66,7 @@ def reproduce(name, scale="lite", out="runs/reproduce", model=None, root=None, f
 
 def result_of(study, scale, path, fresh=False):
     """The study's dict from its file, or computed and written there with model hash, seconds, versions and commit."""
-    marks = {"model_hash": scales.weights_hash(scale.model)[:16], "test_hash": scale.test.data_hash[:16]}
+    marks = {"model_hash": _model_hash(scale), "test_hash": scale.test.data_hash[:16]}
     here = {**marks, "commit": provenance()["commit"]}
     if path.is_file() and not fresh:
         stored = _read(path)
@@ -76,6 +79,14 @@ def result_of(study, scale, path, fresh=False):
     result = {**found, **marks, "seconds": round(time.perf_counter() - start, 1), **provenance()}
     write_json(path, result)
     return result
+
+
+def _model_hash(scale):
+    """Of the net's weights, or of all nets of an ensemble."""
+    if scale.ensemble is None:
+        return weights_hash(scale.model)[:16]
+    hashes = "".join(map(weights_hash, scale.ensemble.members))
+    return hashlib.sha256(hashes.encode()).hexdigest()[:16]
 
 
 def _scale(name, model, root):

@@ -5,16 +5,18 @@ a `Scale` that returns a dict for JSON (studies.py), so that one function serves
 """
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from pathlib import Path
 
 import numpy as np
 
+from .ensemble import Ensemble, load_ensemble
 from .errors import DataError
 from .evaluation import face_features
 from .facecache import cache_folder
 from .faces import FaceSet, load_faces
 from .pipeline import test_set, training_parts
-from .pretrained import Pretrained, pretrained
+from .pretrained import Pretrained, pretrained, weights_hash
 from .protocols import Pairs
 
 
@@ -35,6 +37,7 @@ class Scale:
     crowd: FaceSet
     celebrities: tuple[str, ...]
     root: str | None = None  # folder of the data sets; None: that of DEEPID_DATA
+    ensemble: Ensemble | None = None  # where `model` was given as the folder of one; `model` is its first net then
     _store: dict = field(default_factory=dict, repr=False)
 
     def features(self, part, layer=4):
@@ -48,6 +51,10 @@ class Scale:
             found = self._stored(faces)
             self._store |= {(faces.data_hash, n): features for n, features in found.items()}
         return self._store[faces.data_hash, layer]
+
+    def of_member(self, member):
+        """The same people with another net, for its features."""
+        return replace(self, model=member, ensemble=None, _store={})
 
     def _stored(self, faces):
         """All layers in one pass. Those of photographs take minutes: they are kept beside the decoded faces."""
@@ -70,9 +77,10 @@ def lite(model="lite"):
     """The embedded scale: the shipped lite net and 200 unseen synthetic people; no download, no GPU."""
     test, pairs, _ = test_set("synthetic")
     celebrities = load_faces("synthetic", part="celebrities")
+    net, ensemble = _model(model)
     return Scale(
-        "lite", _model(model), test, pairs, load_faces("synthetic", part="joint_bayesian"),
-        join(test, celebrities), tuple(f"celebrities/{name}" for name in celebrities.names),
+        "lite", net, test, pairs, load_faces("synthetic", part="joint_bayesian"), join(test, celebrities),
+        tuple(f"celebrities/{name}" for name in celebrities.names), ensemble=ensemble,
     )  # fmt: skip
 
 
@@ -82,7 +90,8 @@ def reference(model="webfaces", root=None, fit_on="webfaces"):
     _, kept = training_parts(fit_on, root)
     counts = np.bincount(test.labels)
     most = tuple(test.names[person] for person in np.argsort(-counts, kind="stable")[:5])
-    return Scale("reference", _model(model), test, pairs, kept, test, most, root)
+    net, ensemble = _model(model)
+    return Scale("reference", net, test, pairs, kept, test, most, root, ensemble)
 
 
 def join(first, second):
@@ -102,13 +111,11 @@ def join(first, second):
     )
 
 
-def weights_hash(model):
-    """SHA-256 over all numbers of a model's net."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.net.state_dict().items()):
-        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
-
-
 def _model(model):
-    return model if isinstance(model, Pretrained) else pretrained(model)
+    """(Pretrained, Ensemble or None) for a model, its name or file, or the folder of an ensemble."""
+    if isinstance(model, Pretrained):
+        return model, None
+    if Path(model).is_dir():
+        ensemble = load_ensemble(model)
+        return ensemble.members[0], ensemble
+    return pretrained(model), None

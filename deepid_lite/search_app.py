@@ -139,8 +139,7 @@ def export(
 
 
 def _model(name):
-    from .pretrained import pretrained
-    from .scales import weights_hash
+    from .pretrained import pretrained, weights_hash
 
     net = pretrained(name)
     return net, weights_hash(net)

@@ -11,10 +11,12 @@ from . import codes as binary
 from . import neuron_tables as tables
 from . import selectiveness as single
 from . import sparsity as neurons
+from .ensemble_studies import ensemble
 from .errors import DataError
 from .features import extract
 from .lesions import lesions
 from .occlusion_studies import fills, occlusion, sensitivity, strips
+from .pipeline import evaluate_model
 from .regions import crop
 
 STUDIES = {}
@@ -26,8 +28,16 @@ def study(function):
     return function
 
 
-for occlusion_study in (occlusion, strips, fills, sensitivity):
-    study(occlusion_study)
+for elsewhere in (occlusion, strips, fills, sensitivity, ensemble):
+    study(elsewhere)
+
+
+@study
+def verification(scale, seed=0):
+    """Tables 1 and 3 and Fig. 4: everything that `deepid evaluate` says of the net, or of the ensemble, on its test."""
+    data = "lfw" if scale.name == "reference" else "synthetic"
+    report = evaluate_model(scale.ensemble or scale.model, data, scale.root, seed)
+    return {"scale": scale.name, **report}
 
 
 @study

@@ -123,11 +123,18 @@ def test_evaluation_writes_what_it_prints(place, trained):
         many,
         "--json",
         "report.json",
+        "--roc",
+        "roc.png",
+        "--blufr",
         folder=place,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     report = json.loads((place / "report.json").read_text())
-    assert f"{report['accuracy']:.2f} %" in done.stdout
+    low, high = report["interval"]
+    assert f"{report['accuracy']:.2f} %" in done.stdout and f"{low:.2f} .. {high:.2f}" in done.stdout
+    assert f"{report['blufr']['dir_at_1_far']['mean_minus_deviation']:.2f} %" in done.stdout
+    assert len(report["blufr"]["tar_at_0.1_far"]["trials"]) == 10
+    assert Image.open(place / "roc.png").size[0] > 500
     assert {
         "data_hash",
         "seed",
@@ -149,6 +156,7 @@ def test_evaluation_writes_what_it_prints(place, trained):
         (["train", "--data", "faces", "--preset", "small.toml", "--device", "cuda"], "cuda"),
         (["train", "--data", "faces", "--preset", "small.toml", "--batch-size", "5000"], "batch"),
         (["evaluate", "--model", "missing.safetensors"], "missing.safetensors"),
+        (["evaluate", "--data", "cfp", "--root", "faces"], "no folder Protocol there"),
         (["info", "nothing"], "nothing"),
     ],
 )

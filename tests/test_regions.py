@@ -7,7 +7,19 @@ from hypothesis import strategies as st
 
 from deepid_lite.align import FRAME
 from deepid_lite.errors import DataError
-from deepid_lite.regions import RECTANGLE, SQUARE, WHOLE_FACE, WHOLE_FACE_SQUARE, Region, crop
+from deepid_lite.regions import (
+    CANDIDATES,
+    RECTANGLE,
+    REGIONS,
+    SQUARE,
+    WHOLE_FACE,
+    WHOLE_FACE_SQUARE,
+    Region,
+    by_name,
+    by_names,
+    crop,
+    folder_of,
+)
 
 rng = np.random.default_rng(0)
 FACES = rng.integers(0, 256, (3, *FRAME, 3), dtype=np.uint8)
@@ -73,3 +85,27 @@ def test_regions_outside_the_frame_are_refused():
 def test_what_is_no_aligned_face_is_refused(images):
     with pytest.raises(DataError, match="align the faces first"):
         crop(images)
+
+
+def test_twenty_five_regions_and_a_larger_pool():
+    assert len(REGIONS) == 25 and len({(r.left, r.top, r.width, r.height) for r in REGIONS.values()}) == 25
+    assert len(CANDIDATES) > 100 and set(REGIONS) < set(CANDIDATES)
+    for name, region in CANDIDATES.items():
+        assert name == region.name and by_name(name) is region
+        if region is not WHOLE_FACE:  # chosen in whole pixels, a hundredth off
+            assert region.width / region.height == pytest.approx(region.shape[1] / region.shape[0])
+    assert {r.shape for r in REGIONS.values()} == {RECTANGLE, SQUARE}
+    folders = [folder_of(region) for region in CANDIDATES.values()]
+    assert len(set(folders)) == len(folders) and not any(set(f) & set(" /,.") for f in folders)
+
+
+def test_regions_that_a_user_asks_for():
+    assert by_names("all") == list(REGIONS.values())
+    assert [r.name for r in by_names("2")] == ["whole face", "eyes and nose"]
+    assert [r.name for r in by_names("nose, mouth")] == ["nose", "mouth"]
+    for wrong, says in (
+        ("0", "use 1 to 25"), ("26", "use 1 to 25"), ("ear", "region 'ear': use one of 'whole face'"),
+        ("nose,nose", "named twice"), ("", "region ''"),
+    ):  # fmt: skip
+        with pytest.raises(DataError, match=says):
+            by_names(wrong)

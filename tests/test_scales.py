@@ -8,7 +8,7 @@ from deepid_lite import nets, scales
 from deepid_lite.errors import DataError
 from deepid_lite.evaluation import face_features
 from deepid_lite.faces import FaceSet
-from deepid_lite.pretrained import Pretrained
+from deepid_lite.pretrained import Pretrained, weights_hash
 from deepid_lite.regions import WHOLE_FACE
 
 
@@ -72,7 +72,7 @@ def test_stored_features_are_those_of_this_net_and_these_faces(monkeypatch, tmp_
     monkeypatch.setenv("DEEPID_CACHE", str(tmp_path))
     assert not np.array_equal(scale("reference", seed=1).features("test"), found)
     assert len(list(tmp_path.glob("features-*.npy"))) == 4  # two nets, two layers
-    assert scales.weights_hash(model(0)) == scales.weights_hash(model(0)) != scales.weights_hash(model(1))
+    assert weights_hash(model(0)) == weights_hash(model(0)) != weights_hash(model(1))
 
 
 def test_lite_people_stand_on_one_side_only():

@@ -14,8 +14,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.evaluation import face_features
 from deepid_lite.faces import load_faces
 from deepid_lite.gallery import CODES, HEADER, Gallery
-from deepid_lite.pretrained import pretrained
-from deepid_lite.scales import weights_hash
+from deepid_lite.pretrained import pretrained, weights_hash
 from deepid_lite.search_app import search_app
 
 

@@ -1,0 +1,126 @@
+"""An ensemble: one net per region, their features side by side, then one PCA and one Joint Bayesian model.
+
+The papers' system has 25 nets, each for a region of its own [DeepID2, section 3; DeepID2+, section 3]. A folder holds
+it: `<region>/model.safetensors` for each net, as `train` writes it, and `ensemble.safetensors`, which names the nets by
+the hash of their weights and has the verifier. So a net that is missing, or of another training, is noticed.
+"""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from sklearn.pipeline import Pipeline
+
+from . import checkpoints
+from .errors import DataError
+from .evaluation import face_features
+from .pretrained import (
+    WIDE,
+    Pretrained,
+    components,
+    load_model,
+    make_verifier,
+    restore_verifier,
+    verifier_tensors,
+    weights_hash,
+)
+from .regions import CANDIDATES, folder_of
+
+FILE = "ensemble.safetensors"
+COMPONENTS = 180  # after PCA, as in DeepID2; of 120 to 360 the best on validation people here as well
+
+
+@dataclass
+class Ensemble:
+    """members: Pretrained, one a region. verifier: square root, PCA, Joint Bayesian of all features. card: facts."""
+
+    members: list[Pretrained]
+    verifier: Pipeline | None
+    card: dict
+
+    @property
+    def names(self):
+        """The members' regions."""
+        return [member.region.name for member in self.members]
+
+
+def features(members, images, layer=4, precision="fp32", progress=False):
+    """Features (N, M 2 D) of aligned faces (N, 144, 128, 3): each member's picture and mirror, side by side."""
+    return np.concatenate([face_features(member, images, layer, precision, progress) for member in members], axis=1)
+
+
+def features_of(model, images, progress=False):
+    """Features of a Pretrained model, or of all nets of an Ensemble."""
+    if isinstance(model, Ensemble):
+        return features(model.members, images, progress=progress)
+    return face_features(model, images, progress=progress)
+
+
+def fit(members, kept_features, labels, n_components=COMPONENTS):
+    """The ensemble with Joint Bayesian fitted on features (N, M 2 D) of people that none of its nets saw."""
+    n = components(kept_features, labels, n_components if len(members) > 1 else 120)
+    card = {"regions": [member.region.name for member in members], "components": n, "people": len(np.unique(labels)),
+            "images": len(labels), "nets": [member.card for member in members]}
+    verifier = make_verifier(n, wide=kept_features.shape[1] > WIDE).fit(kept_features, labels)
+    return Ensemble(members, verifier, card)
+
+
+def save_ensemble(folder, ensemble):
+    """Write FOLDER/ensemble.safetensors; the nets stay in their own folders there."""
+    hashes = {member.region.name: weights_hash(member) for member in ensemble.members}
+    regions = [asdict(member.region) for member in ensemble.members]
+    facts = {"regions": regions, "weights": hashes, "card": ensemble.card}
+    checkpoints.save(Path(folder) / FILE, verifier_tensors(ensemble.verifier), facts)
+
+
+def load_ensemble(folder, most=None):
+    """Read what `save_ensemble` wrote, and its nets; most: the first so many members, without the verifier.
+
+    DataError: no ensemble there, a net missing or of another training or region.
+    """
+    path = Path(folder) / FILE
+    if not path.is_file():
+        raise DataError(f"{folder}: no {FILE} there; train the nets with deepid train --regions ... --out {folder}")
+    tensors, facts = checkpoints.load(path)
+    try:
+        wanted, card = list(facts["weights"].items())[:most], facts["card"]
+        verifier = restore_verifier({name: tensor.double().numpy() for name, tensor in tensors.items()})
+    except (KeyError, AttributeError, TypeError):
+        raise DataError(f"{path}: no ensemble of this version; train it again") from None
+    members = [_member(Path(folder), name, digest) for name, digest in wanted]
+    return Ensemble(members, verifier if len(wanted) == len(facts["weights"]) else None, card)
+
+
+def _member(folder, name, digest):
+    path = folder / name.replace(" ", "-") / "model.safetensors"
+    if not path.is_file():
+        raise DataError(f"{path}: the net of region {name!r} is missing; the same deepid train --regions makes it")
+    model = load_model(path)
+    if model.region.name != name or weights_hash(model) != digest:
+        raise DataError(f"{path}: not the net that this ensemble was fitted on; run deepid train --regions again")
+    return model
+
+
+def finished_members(folder, regions):
+    """The nets of FOLDER for these regions, in their order; DataError names the first that is not there yet."""
+    members = []
+    for region in regions:
+        path = Path(folder) / folder_of(region) / "model.safetensors"
+        if not path.is_file():
+            raise DataError(f"{path}: not there yet; the same deepid train --regions goes on with it")
+        members.append(load_model(path))
+        if members[-1].region != region:
+            raise DataError(f"{path}: its net looks at {members[-1].region.name!r}, not at {region.name!r}; delete it")
+    return members
+
+
+def trained_models(folder):
+    """Every finished net in FOLDER: {region: Pretrained}, in the order of the table; all must be of the same data."""
+    paths = sorted(Path(folder).glob("*/model.safetensors"))
+    if not paths:
+        raise DataError(f"{folder}: no <region>/model.safetensors there; train some with deepid train --regions")
+    models = {model.region.name: model for model in map(load_model, paths)}
+    if len({model.card.get("data_hash") for model in models.values()}) > 1:
+        raise DataError(f"{folder}: its nets were trained on different data; select among nets of one data set")
+    order = list(CANDIDATES)
+    return {name: models[name] for name in sorted(models, key=lambda n: order.index(n) if n in order else len(order))}

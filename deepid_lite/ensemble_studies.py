@@ -1,0 +1,129 @@
+"""What more regions give: accuracy against the number of nets, real features and codes [DeepID2, Table 1; DeepID2+,
+Table 4], with one net that looks several times as the null.
+
+More features and more looks at the picture help by themselves. The null has both without another net: the first
+region's net on as many crops of that region, each shifted by a few pixels, features side by side as in the ensemble.
+"""
+
+from dataclasses import replace
+
+import numpy as np
+
+from . import code_tables, region_selection
+from . import ensemble as nets_joined
+from .align import FRAME
+from .errors import DataError
+from .evaluation import face_features, identification_report, pair_scores, verification_report
+from .pretrained import WIDE, make_verifier
+from .protocols import make_pairs, verify
+from .splits import halves, renumber
+from .testsets import test_set
+
+COUNTS = (1, 2, 4, 8, 16, 25)
+TRIED_COMPONENTS = (120, 180, 240, 360)
+
+
+def ensemble(scale, seed=0):
+    """The curve over 1, 2, 4, ... nets in the table's order and in the order chosen on validation people; a dict.
+
+    Each number of nets has: `validation`, accuracy on validation people; Joint Bayesian and cosine of the real
+    features, Joint Bayesian and Hamming of the codes, on the test people. Everything is fitted and chosen on the kept
+    people. `system` is the whole ensemble: ROC, identification. DataError where `scale` has no ensemble.
+    """
+    if scale.ensemble is None:
+        raise DataError("ensemble: --model must be the folder of one; deepid train --regions makes it")
+    members = {member.region.name: member for member in scale.ensemble.members}
+    parts = {name: scale.of_member(member) for name, member in members.items()}
+    kept = {name: part.features("kept") for name, part in parts.items()}
+    test = {name: part.features("test") for name, part in parts.items()}
+    labels, pairs = scale.kept.labels, scale.pairs
+    validation = region_selection.ValidationScore(kept, labels, _per_fold(labels), seed)
+    steps = region_selection.greedy(validation, list(members), len(members))
+    orders = {"table": list(members), "greedy": _by_steps(steps, list(members))}
+    counts = sorted({*(c for c in COUNTS if c <= len(members)), len(members)})
+
+    def point(names):
+        """Table 4 of the nets of these regions, and what the validation people said."""
+        return {**_table_4(kept, test, names, labels, pairs), "validation": round(validation(tuple(names)), 3)}
+
+    return {
+        "scale": scale.name, "data_hash": scale.test.data_hash, "pairs": len(pairs), "seed": seed,
+        "regions": list(members), "orders": orders, "counts": counts,
+        "curves": {how: [point(names[:count]) for count in counts] for how, names in orders.items()},
+        "alone": {name: point([name]) for name in members},
+        "selection": [{"regions": list(names), "validation": round(value, 3)} for names, value in steps],
+        "components": _tried_components(kept, labels, seed),
+        "system": _system(scale, scale.ensemble, np.concatenate(list(test.values()), axis=1)),
+        "null": _views(scale, counts, seed),
+        "nets": {name: {key: member.card.get(key) for key in ("images", "people", "minutes", "device", "commit")}
+                 | {"epochs": member.card.get("recipe", {}).get("epochs")} for name, member in members.items()},
+    }  # fmt: skip
+
+
+def _table_4(kept, test, names, labels, pairs):
+    """Table 4 of the features of these names, flat: {"nets", "real joint_bayesian", ..., "binary hamming"}."""
+    fit, tested = (np.concatenate([part[name] for name in names], axis=1) for part in (kept, test))
+    most = nets_joined.COMPONENTS if len(names) > 1 else 120
+    found = code_tables.table_4(fit, labels, tested, pairs, n_components=most)
+    return {"nets": len(names)} | {
+        f"{kind} {way}": value for kind, ways in found.items() for way, value in ways.items()
+    }
+
+
+def _by_steps(steps, names):
+    """Names in the order in which the search took them in; those that it left out follow in the table's order."""
+    order = []
+    for chosen, _ in steps:
+        order = [name for name in order if name in chosen] + [name for name in chosen if name not in order]
+    return order + [name for name in names if name not in order]
+
+
+def _per_fold(labels):
+    """Pairs a fold of the validation half: LFW's 300, or what a smaller set can give."""
+    counts = np.bincount(labels[~halves(labels)])
+    return min(300, max(1, int((counts * (counts - 1)).sum() // 40)))
+
+
+def _tried_components(kept, labels, seed):
+    """Accuracy in percent on validation people of all nets together, for several numbers of PCA components."""
+    fits = halves(labels)
+    fit, other = (np.concatenate([f[side] for f in kept.values()], axis=1) for side in (fits, ~fits))
+    pairs = make_pairs(renumber(labels[~fits]), per_fold=_per_fold(labels), seed=seed)
+    found = {}
+    for n in TRIED_COMPONENTS:
+        if n > min(fit.shape):
+            continue
+        verifier = make_verifier(n, wide=fit.shape[1] > WIDE).fit(fit, renumber(labels[fits]))
+        z = verifier[:-1].transform(other)
+        scores = verifier[-1].score_pairs(z[pairs.first], z[pairs.second])
+        found[str(n)] = round(100 * verify(scores, pairs).accuracy, 3)
+    return found
+
+
+def _system(scale, fitted, features):
+    """A whole system as it would be used: every verification number, its ROC, and identification."""
+    report = verification_report(pair_scores(fitted, features, scale.pairs), scale.pairs)
+    lists = test_set("lfw" if scale.name == "reference" else "synthetic", scale.root)[2]
+    return {**report, "identification": identification_report(fitted, features, scale.test.labels, lists)}
+
+
+def _views(scale, counts, seed):
+    """The null: the first net on shifted crops of its region, as many as the ensemble has nets."""
+    rng = np.random.default_rng(seed)
+    region, first = scale.model.region, scale.of_member(scale.model)
+    kept, test = {"0": first.features("kept")}, {"0": first.features("test")}
+    for view in range(1, counts[-1]):
+        left, top = (float(start + rng.integers(-4, 5)) for start in (region.left, region.top))
+        left = min(max(left, 0), FRAME[1] - region.width)
+        top = min(max(top, 0), FRAME[0] - region.height)
+        shifted = scale.of_member(replace(scale.model, region=replace(region, left=left, top=top)))
+        kept[str(view)], test[str(view)] = (
+            face_features(shifted.model, faces.images, progress=True) for faces in (scale.kept, scale.test)
+        )
+    names, labels = list(kept), scale.kept.labels
+    joined = nets_joined.fit([scale.model] * len(names), np.concatenate(list(kept.values()), axis=1), labels)
+    system = _system(scale, joined, np.concatenate(list(test.values()), axis=1))
+    return {
+        "views": [_table_4(kept, test, names[:count], labels, scale.pairs) for count in counts],
+        "identification": system["identification"],
+    }

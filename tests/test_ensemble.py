@@ -1,0 +1,171 @@
+"""Ensembles: features side by side, one verifier; training that goes on; nets that are missing or foreign."""
+
+import dataclasses
+import json
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from test_experiments import face_set
+
+from deepid_lite import ensemble, ensemble_studies, ensemble_training, nets, pipeline, protocols
+from deepid_lite.errors import DataError
+from deepid_lite.evaluation import face_features, pair_scores
+from deepid_lite.pretrained import Pretrained, load_model, make_verifier, save_model
+from deepid_lite.protocols import make_pairs
+from deepid_lite.recipes import Recipe
+from deepid_lite.regions import by_names, folder_of
+from deepid_lite.scales import Scale
+
+RECIPE = Recipe(
+    net={"maps": 4, "dimension": 8, "heads": [3, 4], "batch_norm": True}, verification={"normalise": True},
+    epochs=1, batch_size=12, images_per_person=3, precision="fp32",
+)  # fmt: skip
+REGIONS = by_names("whole face, eyes and nose, nose")
+
+
+@pytest.fixture(scope="module")
+def parts():
+    return face_set(10, 6, seed=1), face_set(48, 4, seed=2)
+
+
+@pytest.fixture(autouse=True)
+def loaded(parts, monkeypatch):
+    monkeypatch.setattr(pipeline, "training_parts", lambda data, root, min_images=2: parts)
+
+
+@pytest.fixture(scope="module")
+def trained(parts, tmp_path_factory):
+    out = tmp_path_factory.mktemp("ensemble")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "training_parts", lambda data, root, min_images=2: parts)
+        ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, out, "cpu")
+    return out
+
+
+def test_folders_and_features(trained, parts):
+    names = sorted(path.name for path in trained.iterdir())
+    assert names == ["ensemble.safetensors", "eyes-and-nose", "nose", "whole-face"]
+    found = ensemble.load_ensemble(trained)
+    assert found.names == ["whole face", "eyes and nose", "nose"]
+    assert tuple(found.members[1].net.config["input_shape"]) == (47, 47)
+    images = parts[1].images[:5]
+    side_by_side = ensemble.features(found.members, images)
+    assert side_by_side.shape == (5, 3 * 16)
+    for place, member in enumerate(found.members):
+        np.testing.assert_array_equal(side_by_side[:, 16 * place : 16 * place + 16], face_features(member, images))
+
+
+def test_scores_survive_the_file(trained, parts):
+    """The verifier of the file scores as one fitted anew on the same features."""
+    found = ensemble.load_ensemble(trained)
+    features = ensemble.features(found.members, parts[1].images)
+    anew = ensemble.fit(found.members, features, parts[1].labels)
+    pairs = make_pairs(parts[1].labels, n_folds=2, per_fold=10)
+    ours, theirs = (pair_scores(e, features, pairs)["joint_bayesian"] for e in (found, anew))
+    np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=1e-3)
+    assert found.card["regions"] == found.names and found.card["images"] == len(parts[1])
+
+
+def test_a_second_run_trains_nothing_again(trained, monkeypatch):
+    monkeypatch.setattr(pipeline, "train_model", lambda *a, **k: pytest.fail("a finished net was trained again"))
+    before = (trained / "ensemble.safetensors").read_bytes()
+    ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, trained, "cpu")
+    assert (trained / "ensemble.safetensors").read_bytes() == before
+
+
+def test_it_goes_on_between_nets(trained, tmp_path, monkeypatch):
+    """Stopped after the first net: the second run trains the other two, and the result is the same."""
+    train_model, done = pipeline.train_model, []
+
+    def stops(data, root, recipe, out, device, parts):
+        if len(done) == 1:
+            raise KeyboardInterrupt
+        done.append(recipe.region)
+        return train_model(data, root, recipe, out, device, parts=parts)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(pipeline, "train_model", stops)
+        with pytest.raises(KeyboardInterrupt):
+            ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, tmp_path, "cpu")
+    assert done == ["whole face"] and not (tmp_path / "ensemble.safetensors").exists()
+    with pytest.raises(DataError, match="eyes-and-nose.model.safetensors: not there yet"):
+        ensemble.finished_members(tmp_path, REGIONS)
+    joined = ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, tmp_path, "cpu")
+    whole = ensemble.load_ensemble(trained)
+    for a, b in zip(joined.members, whole.members, strict=True):
+        for name, tensor in a.net.state_dict().items():
+            assert torch.equal(tensor, b.net.state_dict()[name]), name
+
+
+def test_processes_share_the_nets(trained, tmp_path, monkeypatch):
+    """Two processes of a distributed launch, one after the other here: each trains its own, the last one joins."""
+    everything = ["ensemble.safetensors", "eyes-and-nose", "nose", "whole-face"]
+    for rank, expected in ((1, ["eyes-and-nose"]), (0, everything)):
+        monkeypatch.setenv("RANK", str(rank))
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        joined = ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, tmp_path, "cpu", spread="nets")
+        assert sorted(path.name for path in tmp_path.iterdir()) == expected
+        assert (joined is None) == (rank == 1)
+    for region in REGIONS:
+        ours, theirs = (load_model(folder / folder_of(region) / "model.safetensors") for folder in (tmp_path, trained))
+        assert all(torch.equal(t, theirs.net.state_dict()[n]) for n, t in ours.net.state_dict().items())
+
+
+def test_a_folder_of_another_recipe_is_refused(trained):
+    other = dataclasses.replace(RECIPE, epochs=2)
+    with pytest.raises(DataError, match="whole-face.model.safetensors: of another recipe; take another --out"):
+        ensemble_training.train_ensemble("blobs", None, other, REGIONS, trained, "cpu")
+    with pytest.raises(DataError, match="spread 'both'"):
+        ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, trained, "cpu", spread="both")
+
+
+def test_missing_and_foreign_nets(trained, parts, tmp_path):
+    with pytest.raises(DataError, match="no ensemble.safetensors there; train"):
+        ensemble.load_ensemble(tmp_path)
+    copy = tmp_path / "copy"
+    shutil.copytree(trained, copy)
+    shutil.rmtree(copy / "nose")
+    with pytest.raises(DataError, match="nose.model.safetensors: the net of region 'nose' is missing"):
+        ensemble.load_ensemble(copy)
+    shutil.copytree(copy / "whole-face", copy / "nose")
+    with pytest.raises(DataError, match="not the net that this ensemble was fitted on"):
+        ensemble.load_ensemble(copy)
+    net = nets.DeepID2Plus(maps=4, dimension=8, heads=(3, 4), batch_norm=True).eval()
+    stranger = Pretrained(net, REGIONS[2], None, {"data_hash": "other"})
+    features = face_features(stranger, parts[1].images)
+    stranger = dataclasses.replace(stranger, verifier=make_verifier(8).fit(features, parts[1].labels))
+    save_model(copy / "nose" / "model.safetensors", stranger)
+    with pytest.raises(DataError, match="not the net that this ensemble was fitted on"):
+        ensemble.load_ensemble(copy)
+    with pytest.raises(DataError, match="trained on different data"):
+        ensemble.trained_models(copy)
+    with pytest.raises(DataError, match="no <region>/model.safetensors there"):
+        ensemble.trained_models(tmp_path / "nowhere")
+    (copy / "ensemble.safetensors").write_bytes((trained / "nose" / "model.safetensors").read_bytes())
+    with pytest.raises(DataError, match="no ensemble of this version"):
+        ensemble.load_ensemble(copy)
+
+
+def test_the_study(trained, parts, monkeypatch, tmp_path):
+    found = ensemble.load_ensemble(trained)
+    test = face_set(20, 6, seed=3)
+    pairs = make_pairs(test.labels, n_folds=2, per_fold=12)
+    lists = protocols.identification_lists(test.labels, 0, enrolled=5, impostors=60)
+    monkeypatch.setattr(ensemble_studies, "test_set", lambda *a: (test, pairs, lists))
+    scale = Scale("lite", found.members[0], test, pairs, parts[1], test, (), ensemble=found)
+    study = json.loads(json.dumps(ensemble_studies.ensemble(scale)))
+    assert study["counts"] == [1, 2, 3] and study["regions"] == found.names
+    assert sorted(study["orders"]["greedy"]) == sorted(found.names)
+    for points in (study["curves"]["table"], study["curves"]["greedy"], study["null"]["views"]):
+        assert [point["nets"] for point in points] == [1, 2, 3]
+    first = study["curves"]["table"][0]
+    assert first == {**study["alone"]["whole face"]}
+    assert {key: first[key] for key in study["null"]["views"][0]} == study["null"]["views"][0], "one view is one net"
+    features = ensemble.features(found.members, test.images)
+    scores = pair_scores(found, features, pairs)
+    accuracy = 100 * protocols.verify(scores["joint_bayesian"], pairs).accuracy
+    assert study["system"]["joint_bayesian"]["accuracy"] == pytest.approx(accuracy, abs=1e-3)
+    with pytest.raises(DataError, match="--model must be the folder of one"):
+        ensemble_studies.ensemble(dataclasses.replace(scale, ensemble=None))
