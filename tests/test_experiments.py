@@ -1,15 +1,21 @@
 """Experiments: variants of a tiny training, resumed, measured alike, and never mixed with others."""
 
+import dataclasses
 import json
 
 import numpy as np
 import pytest
+import torch
 
-from deepid_lite import experiments, recipes
+from deepid_lite import comparisons, experiments, nets, protocols, recipes, studies
 from deepid_lite.errors import DataError
-from deepid_lite.experiments import EXPERIMENTS, Experiment, Parts, load_parts, run_experiment, varied
+from deepid_lite.evaluation import face_features, fit_verifier, pair_scores
+from deepid_lite.experiments import EXPERIMENTS, Experiment, Parts, attached, load_parts, run_experiment, varied
 from deepid_lite.faces import FaceSet
+from deepid_lite.features import extract
 from deepid_lite.protocols import make_pairs
+from deepid_lite.regions import REGIONS
+from deepid_lite.training import Student
 
 TINY = """
 epochs = 2
@@ -79,13 +85,22 @@ def test_it_trains_measures_and_goes_on(tiny, tmp_path, parts, counted):
     assert len(counted) == 3 and found["variants"]["without"] == first["variants"]["without"]
     assert found["scale"] == "reference" and found["data_hash"] == "hash 1" and found["statement"] == SHORT.statement
     assert found["variants"]["few"]["people"] == 6 and found["variants"]["with"]["recipe"]["weight"] == 0.05
+    # 2 epochs of 5 batches are 10 steps, and so are 3 of 3, as nearly as whole epochs allow
+    assert found["variants"]["few"]["recipe"]["epochs"] == 3 and found["variants"]["few"]["images_seen"] == 108
+    assert found["variants"]["with"]["images_seen"] == 120
     assert found["variants"]["without"]["recipe"]["weight"] == 0
     for variant in found["variants"].values():
         assert list(variant["layers"]) == ["FC-3", "FC-4"] and variant["commit"] == found["commit"]
         for layer in variant["layers"].values():
             assert layer["sparsity"]["images"] == 48 and 0 < layer["sparsity"]["active_mean"] < 8
             assert np.mean(layer["fold_accuracy"]) == pytest.approx(layer["accuracy"]["joint_bayesian"], abs=1e-2)
-            assert set(layer["accuracy"]) == {"joint_bayesian", "cosine", "hamming"}
+            assert set(layer["accuracy"]) == {"joint_bayesian", "cosine", "hamming", "euclidean"}
+    for layers in (found["null"]["untrained"], *(v["layers"] for v in found["variants"].values())):
+        assert "right" not in layers["FC-3"]
+        for kind, text in layers["FC-4"]["right"].items():
+            right = comparisons.unpacked(text, 48)
+            assert 100 * right.mean() == pytest.approx(layers["FC-4"]["accuracy"][kind], abs=1e-3)
+    assert found["pairs"] == 48 and found["pairs_per_fold"] == [24, 24]
     assert list(found["null"]) == ["untrained", "untrained_plain"]
     assert found["null"]["untrained"]["FC-4"]["sparsity"] != found["variants"]["with"]["layers"]["FC-4"]["sparsity"]
 
@@ -94,6 +109,7 @@ def test_a_run_stopped_in_a_variant_goes_on(tiny, tmp_path, parts, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
 
+    run(tiny, tmp_path / "out", parts, only=[])  # the null is measured
     with monkeypatch.context() as patch:
         patch.setattr(experiments, "measure", killed)  # trained, not measured yet
         with pytest.raises(KeyboardInterrupt):
@@ -115,6 +131,12 @@ def test_results_of_others_are_refused(tiny, tmp_path, parts, monkeypatch):
         run(tiny, out, other)
     with pytest.raises(DataError, match="of another recipe "):
         run(tiny, out, parts, epochs=3)
+    run(tiny, out, parts, only=["few"])
+    before = (out / "result.json").read_text()
+    with monkeypatch.context() as patch:
+        patch.setitem(EXPERIMENTS, "short", SHORT._replace(variants=SHORT.variants | {"few": {"lr": 1e-4}}))
+        with pytest.raises(DataError, match="'few' is of another recipe; take another folder"):
+            run(tiny, out, parts, only=["few"])
     with monkeypatch.context() as patch:
         patch.setattr(experiments, "code_hash", lambda: "changed")
         with pytest.raises(DataError, match="of another code .commit"):
@@ -147,27 +169,118 @@ def test_what_does_not_exist_is_one_line_before_anything_is_trained(tiny, tmp_pa
         with pytest.raises(DataError, match=says):
             run(tiny, tmp_path / "out", parts)
     assert not (tmp_path / "out").exists()
-    monkeypatch.setitem(EXPERIMENTS, "short", Experiment("", {"many": {"people": 11}}))
-    with pytest.raises(DataError, match="people = 11: use a number from 2 to 10"):
-        run(tiny, tmp_path / "out", parts)
+    for people in (11, 1, 2.5, -0.2):
+        monkeypatch.setitem(EXPERIMENTS, "short", Experiment("", {"many": {"people": people}}))
+        with pytest.raises(DataError, match=f"people = {people}: use a number from 2 to 10"):
+            run(tiny, tmp_path / "out", parts, only=["many"])
     with pytest.raises(DataError, match="its people are trained on"):
         load_parts("some/folder")
 
 
+def test_people_that_the_data_lacks_are_left_out_unless_they_are_asked_for(tiny, tmp_path, parts, monkeypatch):
+    variants = {"four": {"people": 4}, "eleven": {"people": 11}}
+    monkeypatch.setitem(EXPERIMENTS, "short", Experiment("", variants))
+    assert list(run(tiny, tmp_path / "out", parts)["variants"]) == ["four"]
+
+
 def test_fewer_people_are_among_more():
     labels = np.repeat(np.arange(10), 3)
-    few, more = (experiments._some_people(labels, n, seed=0) for n in (3, 7))
+    few, more = (experiments.some_people(labels, n, seed=0) for n in (3, 7))
     assert few.sum() == 9 and more.sum() == 21 and (more | ~few).all()
-    assert experiments._some_people(labels, None, 0).all()
+    assert experiments.some_people(labels, None, 0).all()
+    assert (experiments.some_people(labels, 0.3, 0) == few).all()
+
+
+def test_the_base_of_an_experiment_is_shared_and_a_region_brings_its_input(tiny, tmp_path, parts, monkeypatch):
+    eyes = {"region": "eyes and nose"}
+    both = Experiment("", {"eyes": eyes, "plain": {}}, {"architecture": "DeepID2", "net.heads": [4]})
+    monkeypatch.setitem(EXPERIMENTS, "short", both)
+    with pytest.raises(DataError, match="heads"):  # the base is checked like any change: DeepID2 has one layer
+        run(tiny, tmp_path / "out", parts)
+    monkeypatch.setitem(EXPERIMENTS, "short", both._replace(base={"net.heads": [4]}))
+    found = run(tiny, tmp_path / "out", parts, only=["eyes"])["variants"]["eyes"]
+    assert found["recipe"]["region"] == "eyes and nose" and found["recipe"]["net"]["heads"] == [4]
+    assert found["recipe"]["net"]["input_shape"] == list(REGIONS["eyes and nose"].shape) == [47, 47]
+    assert list(found["layers"]) == ["FC-4"]
+
+
+def test_attached_layers_read_a_net_that_stays_as_it_was(parts):
+    torch.manual_seed(1)
+    net = nets.DeepID2Plus(maps=4, dimension=8, heads=(4,), batch_norm=True).eval()
+    images = np.random.default_rng(0).integers(0, 256, (300, 55, 47, 3), np.uint8)
+    whole = attached(net, [1, 2], images, seed=3)
+    assert whole.heads == (1, 2, 4) and not whole.training
+    found = extract(whole, images, layer=(1, 2, 4), flip=False)
+    np.testing.assert_array_equal(found[4], extract(net, images, flip=False))
+    for layer in (1, 2):  # batch norm's statistics are those of the images: near half are active, and no neuron is idle
+        rates = (found[layer] > 0).mean(0)
+        assert 0.4 < rates.mean() < 0.6 and rates.min() > 0.1
+        assert found[layer].std() > 0.3
+    again = extract(attached(net, [1, 2], images, seed=3), images, layer=2, flip=False)
+    np.testing.assert_array_equal(again, found[2])
+    assert np.abs(extract(attached(net, [1, 2], images, seed=4), images, layer=2, flip=False) - found[2]).max() > 0.1
+    plain = nets.DeepID2Plus(maps=4, dimension=8, heads=(4,)).eval()
+    assert extract(attached(plain, [3], images), images, layer=3).any()
+
+
+def test_no_layerwise_supervision_measures_all_layers(tiny, tmp_path, parts, monkeypatch):
+    monkeypatch.setitem(EXPERIMENTS, "short", Experiment("", {"top": {"net.heads": [4], "attach": [1, 2, 3]}}))
+    found = run(tiny, tmp_path / "out", parts)["variants"]["top"]
+    assert list(found["layers"]) == ["FC-1", "FC-2", "FC-3", "FC-4"] and found["recipe"]["net"]["heads"] == [4]
+
+
+def test_right_is_what_the_thresholds_of_the_other_folds_decide(parts):
+    shuffled = np.random.default_rng(0).permutation(len(parts.pairs))
+    pairs = protocols.Pairs(*(column[shuffled] for column in dataclasses.astuple(parts.pairs)))
+    torch.manual_seed(0)
+    net = nets.DeepID2Plus(maps=4, dimension=8, heads=(4,), batch_norm=True).eval()
+    model = experiments.Pretrained(net, REGIONS["whole face"], None, {})
+    found = experiments.measure(model, parts._replace(pairs=pairs))["FC-4"]
+    features = face_features(model, parts.test.images)
+    distance = np.linalg.norm(features[pairs.first] - features[pairs.second], axis=1)
+    fitted = fit_verifier(model, face_features(model, parts.kept.images), parts.kept.labels)
+    scores = pair_scores(fitted, features, pairs)
+    for kind, values in (("euclidean", -distance), ("joint_bayesian", scores["joint_bayesian"])):
+        right = comparisons.unpacked(found["right"][kind], len(pairs))
+        wanted = protocols.verify(values, pairs)
+        of_fold = [right[:24].mean(), right[24:].mean()]
+        np.testing.assert_allclose(of_fold, wanted.fold_accuracy)
+        first = values[pairs.fold == 0] > wanted.threshold[0]
+        np.testing.assert_array_equal(right[:24], first == pairs.same[pairs.fold == 0])
+        assert found["accuracy"][kind] == pytest.approx(100 * wanted.accuracy, abs=1e-3)
 
 
 @pytest.mark.parametrize("preset", ["ablation", "lite"])
 @pytest.mark.parametrize("name", EXPERIMENTS)
 def test_every_experiment_is_one_of_different_recipes(name, preset):
-    base = recipes.read_recipe(preset)
-    made = [
-        str(varied(base, {k: v for k, v in changes.items() if k != "people"})) + str(changes.get("people"))
-        for changes in EXPERIMENTS[name].variants.values()
-    ]
-    assert len(set(made)) == len(made) >= 2 and EXPERIMENTS[name].statement.endswith(".")
-    assert not any("/" in variant for variant in EXPERIMENTS[name].variants)
+    experiment = EXPERIMENTS[name]
+    base = varied(recipes.read_recipe(preset), experiment.base)
+    made = [str(experiments._split(base, changes)) for changes in experiment.variants.values()]
+    assert len(set(made)) == len(made) >= 2 and experiment.statement.endswith(".")
+    assert not any("/" in variant for variant in experiment.variants)
+    assert name not in studies.STUDIES, "deepid reproduce could not tell them apart"
+
+
+@pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in ("dropout", "people")])
+def test_every_variant_takes_a_step(name):
+    """Gradients of both signals reach the first convolution, whatever the variant changes."""
+    base = varied(recipes.read_recipe("ablation"), {"net.maps": [4] * 4, "net.dimension": 8})
+    shared = {key: value for key, value in EXPERIMENTS[name].base.items() if key not in ("net.maps", "net.dimension")}
+    x, labels = torch.randn(8, 3, 55, 47), torch.arange(8) // 2
+    for variant, changes in EXPERIMENTS[name].variants.items():
+        changes = {key: value for key, value in changes.items() if key not in ("net.maps", "net.dimension")}
+        recipe, _ = experiments._split(varied(base, shared), changes)
+        torch.manual_seed(0)
+        student = Student(recipe, 4)
+        rows, columns = student.net.config["input_shape"]
+        loss, _ = student(x[:, :, :rows, :columns], labels, lambda x: x, 1.0)
+        loss.backward()
+        gradient = student.net.conv1.weight.grad
+        assert torch.isfinite(gradient).all() and gradient.abs().max() > 0, variant
+
+
+def test_the_papers_recipe_is_that_of_the_preset():
+    changed = dataclasses.asdict(varied(recipes.read_recipe("ablation"), EXPERIMENTS["recipes"].variants["paper's"]))
+    paper = dataclasses.asdict(recipes.read_recipe("paper"))
+    differ = {key for key in paper if paper[key] != changed[key]}
+    assert differ <= {"epochs", "net", "precision"} and not changed["net"]["batch_norm"]
