@@ -13,6 +13,7 @@ from . import selectiveness as single
 from . import sparsity as neurons
 from .ensemble_studies import ensemble
 from .errors import DataError
+from .fairness import error_rates_by_sex
 from .features import extract
 from .lesions import lesions
 from .occlusion_studies import fills, occlusion, sensitivity, strips
@@ -28,7 +29,7 @@ def study(function):
     return function
 
 
-for elsewhere in (occlusion, strips, fills, sensitivity, ensemble):
+for elsewhere in (occlusion, strips, fills, sensitivity, ensemble, error_rates_by_sex):
     study(elsewhere)
 
 

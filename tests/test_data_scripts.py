@@ -25,6 +25,7 @@ SCRIPTS = Path(__file__).parents[1] / "data_scripts"
 sys.path.insert(0, str(SCRIPTS))
 _fetch = importlib.import_module("_fetch")
 lfw, celeba, published_roc = map(importlib.import_module, ("lfw", "celeba", "published_roc"))
+lfw_codes = importlib.import_module("lfw_codes")
 DATA = Path(os.environ.get("DEEPID_DATA") or "/nonexistent")
 
 
@@ -529,6 +530,49 @@ def test_roc_points(server, tmp_path, capsys, text, words):
         one_line(capsys, "Some+One_2014.txt", words, "run again")
     else:
         assert (tmp_path / name).read_bytes() == text.encode()
+
+
+# ------------------------------------------------------------------------------- codes without names
+
+def test_codes_are_written_without_names(tmp_path, monkeypatch, capsys):
+    import numpy as np
+    import torch
+
+    from deepid_lite import codes, nets, shipped_codes
+    from deepid_lite.evaluation import face_features
+    from deepid_lite.faces import FaceSet
+    from deepid_lite.pretrained import Pretrained
+    from deepid_lite.protocols import make_pairs
+    from deepid_lite.regions import WHOLE_FACE
+
+    monkeypatch.setenv("DEEPID_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "cache").mkdir()
+    images = np.random.default_rng(0).integers(0, 256, (12, 144, 128, 3), dtype=np.uint8)
+    faces = FaceSet(images, np.repeat(np.arange(6), 2), [f"Ann_Axe_{i}" for i in range(6)],
+                    np.zeros((12, 5, 2), np.float32), {}, [f"Ann_Axe/{i}.jpg" for i in range(12)], "lfw", "some hash")
+    torch.manual_seed(0)
+    model = Pretrained(nets.DeepID2Plus(maps=4, dimension=16, heads=(4,), batch_norm=True).eval(), WHOLE_FACE, None, {})
+    monkeypatch.setattr(lfw_codes, "test_set", lambda data, root: (faces, make_pairs(faces.labels, 2, 2), None))
+    monkeypatch.setattr(lfw_codes, "pretrained", lambda name: model)
+    first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
+    assert lfw_codes.main([str(first), "--model", "runs/some.safetensors", "--seed", "5"]) == 0
+    assert "12 codes of 16 bits, 6 people, 8 pairs" in capsys.readouterr().out
+    assert lfw_codes.main([str(second), "--model", "runs/some.safetensors", "--seed", "5"]) == 0
+    assert first.read_bytes() == second.read_bytes() and b"Ann_Axe" not in first.read_bytes()
+    found = shipped_codes.lfw_codes(first)
+    bits = face_features(model, images)[:, :16] > 0  # the picture without its mirror
+    rows = np.random.default_rng(5).permutation(12)
+    assert np.array_equal(codes.unpack(found.codes), bits[rows]) and 0.1 < bits.mean() < 0.9
+    assert np.array_equal(found.people[:, None] == found.people, faces.labels[rows][:, None] == faces.labels[rows])
+    assert (found.card["model"], found.card["seed"], found.card["data_hash"]) == ("some", 5, "some hash")
+
+
+def test_codes_without_photographs_are_one_line(tmp_path, capsys):
+    assert lfw_codes.main([str(tmp_path / "c.safetensors"), "--model", "lite", "--root", str(tmp_path / "no")]) == 2
+    one_line(capsys, "lfw_codes: ", tmp_path / "no")
+    assert lfw_codes.main([str(tmp_path / "c.safetensors"), "--model", "none"]) == 2
+    one_line(capsys, "model 'none'")
+    assert not list(tmp_path.iterdir())
 
 
 # ------------------------------------------------------------------------------- as a user runs them

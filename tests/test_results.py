@@ -80,7 +80,7 @@ def test_wheel_carries_results_weights_and_presets(tmp_path):
                     "--wheel-dir", tmp_path, source], check=True)
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     assert "deepid_lite/recorded/reference/probe.json" in names
-    kinds = ("weights/*.safetensors", "presets/*.toml", "*.py")
+    kinds = ("weights/*.safetensors", "shipped/*.safetensors", "presets/*.toml", "*.py")
     expected = {path.relative_to(ROOT).as_posix() for kind in kinds
                 for path in (ROOT / "deepid_lite").glob(kind)}
     assert expected and expected <= names
