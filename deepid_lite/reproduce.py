@@ -14,9 +14,12 @@ from .errors import DataError
 from .pretrained import weights_hash
 from .records import provenance, write_json
 
-# figure of the paper -> (study, function of plots)
+DATA = {"lite": "synthetic", "reference": "webfaces"}  # what the nets of an experiment are trained on
+
+# figure of the paper -> (study or experiment, function of plots)
 FIGURES = {
     "fig1": ("strips", "figure_1"),
+    "fig3": ("regions", "figure_two_nets"),
     "fig4": ("verification", "figure_4"),
     "fig6": ("sparsity", "figure_6"),
     "fig7": ("attributes", "figure_7"),
@@ -50,12 +53,14 @@ def reproduce(name, scale="lite", out="runs/reproduce", model=None, root=None, f
         raise DataError(f"{name!r}: nothing of that name; there are {', '.join(names())}")
     study, figure = FIGURES.get(name, (name, None))
     folder = Path(out) / scale
-    if name in experiments.EXPERIMENTS:
-        data = {"lite": "synthetic", "reference": "webfaces"}[scale]
-        experiments.run_experiment(name, data, root, folder / name)
-        return [folder / name / "result.json"]
-    path = folder / f"{study}.json"
-    result = result_of(study, _scale(scale, model, root), path, fresh)
+    if scale not in DATA:
+        raise DataError(f"scale {scale!r}: use {' or '.join(DATA)}")
+    if study in experiments.EXPERIMENTS:
+        path = folder / study / "result.json"
+        result = experiments.run_experiment(study, DATA[scale], root, path.parent)
+    else:
+        path = folder / f"{study}.json"
+        result = result_of(study, _scale(scale, model, root), path, fresh)
     if figure is None:
         return [path]
     picture = folder / f"{name}.png"
@@ -90,11 +95,7 @@ def _model_hash(scale):
 
 
 def _scale(name, model, root):
-    if name == "lite":
-        return scales.lite(model or "lite")
-    if name == "reference":
-        return scales.reference(model or "webfaces", root)
-    raise DataError(f"scale {name!r}: use lite or reference")
+    return scales.lite(model or "lite") if name == "lite" else scales.reference(model or "webfaces", root)
 
 
 def _read(path):

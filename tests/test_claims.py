@@ -9,6 +9,7 @@ import pytest
 from deepid_lite import claims
 from deepid_lite.claims import CLAIMS, as_text, judge, table, verdict_of
 from deepid_lite.errors import DataError
+from deepid_lite.experiment_list import EXPERIMENTS
 from deepid_lite.results import load_result
 from deepid_lite.studies import STUDIES
 
@@ -67,7 +68,7 @@ def test_entries_are_complete_and_distinct():
     assert len({claim.name for claim in CLAIMS}) == len(CLAIMS)
     for claim in CLAIMS:
         assert claim.statement and claim.source and claim.paper and claim.null_is
-        assert claim.study in {*STUDIES, "dropout"}, claim.name
+        assert claim.study in {*STUDIES, *EXPERIMENTS} or claim.why, claim.name
         assert claim.unit.format(1.0)
 
 
@@ -82,6 +83,15 @@ def test_every_entry_reads_its_record(claim, scale):
     assert result["scale"] == scale
     (found,) = judge(scale, claims=[claim])
     assert found.verdict != "not tested" and math.isfinite(found.ours) and math.isfinite(found.null)
+
+
+def test_the_scorecard_shows_both_scales_and_why_something_is_not_tested(tmp_path):
+    write(tmp_path, json.dumps({"ours": 95, "null": 70}))
+    write(tmp_path, json.dumps({"ours": 85, "null": 60}), scale="reference")
+    never = dataclasses.replace(CLAIM, study="nothing", why="the data need a key")
+    first, second = claims.scorecard(tmp_path, [CLAIM, never]).splitlines()[2:]
+    assert "95.0 %" in first and "85.0 %" in first and "60.0 %" in first and "**partly**" in first
+    assert "**not tested**: the data need a key" in second
 
 
 def test_judging_without_records_tests_nothing(tmp_path):

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import pytest
 from test_scales import scale as small_scale
 
-from deepid_lite import plots, reproduce, studies
+from deepid_lite import experiments, plots, reproduce, studies
 from deepid_lite.errors import DataError
 
 
@@ -60,7 +60,25 @@ def test_a_damaged_result_and_unknown_names_are_one_line(counted, tmp_path):
         reproduce.reproduce("fig99", "lite", tmp_path)
 
 
+def test_a_figure_of_an_experiment_trains_its_nets_first(monkeypatch, tmp_path):
+    asked = []
+
+    def run(name, data, root, out):
+        asked.append((name, data, root, out))
+        out.mkdir(parents=True, exist_ok=True)
+        return {"scale": "lite"}
+
+    monkeypatch.setattr(experiments, "run_experiment", run)
+    monkeypatch.setattr(plots, "figure_two_nets", lambda result: plt.figure(), raising=False)
+    path, picture = reproduce.reproduce("fig3", "lite", tmp_path, root="here")
+    assert asked == [("regions", "synthetic", "here", tmp_path / "lite" / "regions")]
+    assert path == tmp_path / "lite" / "regions" / "result.json" and picture.is_file()
+    assert reproduce.reproduce("regions", "lite", tmp_path) == [path]
+    with pytest.raises(DataError, match="scale 'huge': use lite or reference"):
+        reproduce.reproduce("regions", "huge", tmp_path)
+
+
 def test_every_figure_has_a_study_and_a_function():
     for name, (study, figure) in reproduce.FIGURES.items():
-        assert study in studies.STUDIES, name
+        assert study in {*studies.STUDIES, *experiments.EXPERIMENTS}, name
         assert callable(getattr(plots, figure, None)), name
