@@ -37,7 +37,7 @@ def ensemble(scale, seed=0):
     kept = {name: part.features("kept") for name, part in parts.items()}
     test = {name: part.features("test") for name, part in parts.items()}
     labels, pairs = scale.kept.labels, scale.pairs
-    validation = region_selection.ValidationScore(kept, labels, _per_fold(labels), seed)
+    validation = region_selection.ValidationScore(kept, labels, region_selection.pairs_a_fold(labels), seed)
     steps = region_selection.greedy(validation, list(members), len(members))
     orders = {"table": list(members), "greedy": _by_steps(steps, list(members))}
     counts = sorted({*(c for c in COUNTS if c <= len(members)), len(members)})
@@ -78,17 +78,11 @@ def _by_steps(steps, names):
     return order + [name for name in names if name not in order]
 
 
-def _per_fold(labels):
-    """Pairs a fold of the validation half: LFW's 300, or what a smaller set can give."""
-    counts = np.bincount(labels[~halves(labels)])
-    return min(300, max(1, int((counts * (counts - 1)).sum() // 40)))
-
-
 def _tried_components(kept, labels, seed):
     """Accuracy in percent on validation people of all nets together, for several numbers of PCA components."""
     fits = halves(labels)
     fit, other = (np.concatenate([f[side] for f in kept.values()], axis=1) for side in (fits, ~fits))
-    pairs = make_pairs(renumber(labels[~fits]), per_fold=_per_fold(labels), seed=seed)
+    pairs = make_pairs(renumber(labels[~fits]), per_fold=region_selection.pairs_a_fold(labels), seed=seed)
     found = {}
     for n in TRIED_COMPONENTS:
         if n > min(fit.shape):

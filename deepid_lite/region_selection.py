@@ -89,12 +89,18 @@ def _reduced(features, fits, each):
     return pca.transform(features[fits]), pca.transform(features[~fits])
 
 
-def select(features, labels, most, per_fold=300, seed=0, progress=None):
+def pairs_a_fold(labels):
+    """How many pairs a fold the scored half can give: LFW's 300, or what a smaller set has."""
+    counts = np.bincount(labels[~halves(labels)])
+    return min(300, max(1, int((counts * (counts - 1)).sum() // 40)))
+
+
+def select(features, labels, most, per_fold=None, seed=0, progress=None):
     """Greedy selection on validation people -> dict for JSON: the steps, and the accuracy of each region alone.
 
     features: {name: (N, D)} of the validation people; labels (N,).
     """
-    score = ValidationScore(features, labels, per_fold, seed)
+    score = ValidationScore(features, labels, per_fold or pairs_a_fold(labels), seed)
     alone = {name: round(score((name,)), 3) for name in features}
     steps = greedy(score, list(features), most, progress)
     return {

@@ -106,7 +106,9 @@ def test_info_shows_the_card(place, trained):
     )
 
 
-def test_evaluation_writes_what_it_prints(place, trained):
+@pytest.fixture(scope="module")
+def many(place):
+    """Sixty other people of eight pictures, enough for folds and lists."""
     many = place / "many"
     rng = np.random.default_rng(1)
     for person in range(60):
@@ -115,6 +117,10 @@ def test_evaluation_writes_what_it_prints(place, trained):
         for image in range(8):
             noisy = np.clip(base + rng.normal(0, 15, base.shape), 0, 255).astype(np.uint8)
             Image.fromarray(noisy).save(many / f"q{person:02d}" / f"{image}.png")
+    return many
+
+
+def test_evaluation_writes_what_it_prints(place, trained, many):
     done = deepid(
         "evaluate",
         "--model",
@@ -171,3 +177,13 @@ def test_an_empty_folder_and_a_path_that_is_no_archive(place):
     (place / "text.tar").write_text("no archive")
     assert "empty" in refused(deepid("data", "empty", folder=place))
     assert "text.tar" in refused(deepid("data", "text.tar", folder=place))
+
+
+def test_an_ensemble_is_trained_and_measured(place, many):
+    words = ("train", "--data", "faces", "--preset", "small.toml", "--out", "several", "--device", "cpu")
+    done = deepid(*words, "--regions", "whole face,nose", folder=place)
+    assert done.returncode == 0 and "ensemble.safetensors: 2 nets" in done.stdout, done.stdout + done.stderr
+    found = deepid("evaluate", "--model", "several", "--data", many, "--json", "e.json", folder=place)
+    assert found.returncode == 0, found.stderr
+    report = json.loads((place / "e.json").read_text())
+    assert report["system"] == "ensemble of 2" and report["net"]["regions"] == ["whole face", "nose"]

@@ -1,0 +1,46 @@
+"""`deepid regions` as a user types it: list, draw, select."""
+
+import json
+
+import pytest
+from test_ensemble import loaded, parts, trained  # noqa: F401  (fixtures: an ensemble of three tiny nets)
+from typer.testing import CliRunner
+
+from deepid_lite import ensemble
+from deepid_lite.errors import DataError
+from deepid_lite.regions_app import regions_app
+
+
+def regions(*words):
+    done = CliRunner().invoke(regions_app, [str(word) for word in words])
+    if isinstance(done.exception, DataError):
+        raise done.exception
+    assert done.exit_code == 0, done.output
+    return done.stdout.splitlines()
+
+
+def test_listing():
+    listed = regions("list")
+    assert len(listed) == 26 and listed[1].startswith("whole face ") and listed[1].endswith("55 x 47")
+    assert len(regions("list", "--pool")) > 100
+
+
+def test_drawing(tmp_path):
+    assert regions("draw", tmp_path / "r.png", "--regions", "3") == [str(tmp_path / "r.png")]
+    assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(DataError, match="cannot be written"):
+        regions("draw", tmp_path / "none" / "r.png", "--regions", "1")
+    with pytest.raises(DataError, match="region 'ear'"):
+        regions("draw", tmp_path / "r.png", "--regions", "ear")
+
+
+def test_selecting_among_trained_nets(trained, parts, tmp_path, monkeypatch):  # noqa: F811
+    out = tmp_path / "steps.json"
+    said = regions("select", trained, "--count", 2, "--data", "blobs", "--json", out)
+    found = json.loads(out.read_text())
+    assert said[-1] == f"chosen: {', '.join(found['chosen'])}" and len(found["chosen"]) <= 2
+    assert list(found["alone"]) == ensemble.load_ensemble(trained).names
+    assert found["steps"][0]["accuracy"] == max(found["alone"].values())
+    assert found["data_hash"] == parts[1].data_hash
+    with pytest.raises(DataError, match="no <region>/model.safetensors"):
+        regions("select", tmp_path)
