@@ -26,8 +26,8 @@ def power_law(n, a, b, c=0.0):
 def fit(people, error, sigma=None, floor=False):
     """(a, b, c) of the power law through errors (V,) at numbers of people (V,); c = 0 without floor.
 
-    sigma: standard errors (V,), all alike when left out. Weighted least squares with a > 0, and 0 <= b <= 3, and c from
-    0 to the lowest error. DataError for too few points.
+    sigma: standard errors (V,), all alike when left out. Weighted least squares; with a floor 0 <= b <= 3, and c from 0
+    to the lowest error. DataError for too few points.
     """
     n, error = np.asarray(people, np.float64), np.asarray(error, np.float64)
     if len(np.unique(n)) < 3 + floor:
@@ -40,13 +40,13 @@ def fit(people, error, sigma=None, floor=False):
         return power_law(x / middle, height, b, *c)
 
     slope, height = np.polyfit(np.log(n / middle), np.log(error), 1)
-    start = [np.exp(height), float(np.clip(-slope, 0.01, 2.9))]
-    low, high = [0.0, 0.0], [np.inf, 3.0]
-    if floor:
-        start, low, high = [*start, 0.1 * error.min()], [*low, 0.0], [*high, error.min()]
-    found, _ = curve_fit(law, n, error, start, sigma, bounds=(low, high), max_nfev=2000)
-    height, b, *c = found
-    return float(height * middle**b), float(b), float(c[0]) if floor else 0.0
+    height = np.exp(height)
+    if not floor:
+        (height, b), _ = curve_fit(law, n, error, (height, -slope), sigma)
+        return float(height * middle**b), float(b), 0.0
+    start, high = (height, np.clip(-slope, 0.01, 2.9), 0.1 * error.min()), (np.inf, 3, error.min())
+    (height, b, c), _ = curve_fit(law, n, error, start, sigma, bounds=(0, high), max_nfev=2000)
+    return float(height * middle**b), float(b), float(c)
 
 
 def scaling(result, kind="joint_bayesian", to=PAPER_PEOPLE, n_draws=1000, seed=0, variants=None):
