@@ -15,6 +15,7 @@ from .pictures import COLOURS, present
 
 # curve -> (colour, marker, line); nulls are grey and dotted
 STYLE = {
+    "ensemble": (COLOURS[5], "h", "-"),
     "FC-4": (COLOURS[3], "o", "-"), "FC-3": (COLOURS[2], "s", "-"), "FC-2": (COLOURS[0], "^", "-"),
     "FC-1": (COLOURS[4], "v", "-"), "code, Hamming": (COLOURS[1], "D", "-."), "LBP": ("0.1", "X", "--"),
     "untrained net": ("0.45", "P", ":"), "pixels": ("0.6", "*", ":"),

@@ -67,7 +67,12 @@ def _swept(scale, conditions, folder, precision, with_lbp, per_fold, most, setti
         "untrained": sweeps.untrained_system(scale.model, kept, precision, **limit),
         "pixels": sweeps.pixel_system(kept, **limit),
     } | ({"lbp": sweeps.lbp_system(kept, **limit)} if with_lbp else {})
-    mark = sweeps.mark_of(scale.test.data_hash, kept.data_hash, weights_hash(scale.model), precision, most, *settings,
+    members = scale.ensemble.members if scale.ensemble else []
+    if members:
+        known = stored and np.concatenate([scale.of_member(m).features("kept") for m in members], axis=1)
+        systems["ensemble"] = sweeps.ensemble_system(members, kept, precision, features=known, **limit)
+    hashes = [weights_hash(model) for model in (scale.model, *members)]
+    mark = sweeps.mark_of(scale.test.data_hash, kept.data_hash, *hashes, precision, most, *settings,
                           pairs.first, pairs.second, pairs.fold, _code())  # fmt: skip
     if folder is None and scale.name == "reference":
         folder = cache_folder() / f"{settings[0]}-{mark}"
@@ -75,7 +80,8 @@ def _swept(scale, conditions, folder, precision, with_lbp, per_fold, most, setti
               for name, fit in systems.items()}  # fmt: skip
     images = len(np.union1d(pairs.first, pairs.second))
     return {"scores": scores, "pairs": pairs,
-            "facts": {"pairs": len(pairs), "images": images, "kept": most or len(kept), "precision": precision}}
+            "facts": {"pairs": len(pairs), "images": images, "kept": most or len(kept), "precision": precision,
+                      "nets": len(members) or 1}}
 
 
 def _code():

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from . import lbp, sparsity
+from . import ensemble, lbp, sparsity
 from .errors import DataError
 from .features import extract
 from .pretrained import components, make_verifier
@@ -133,6 +133,27 @@ def net_system(model, kept, precision="fp32", most=None, features=None):
 
         compare = {f"FC-{n}": verifiers[n][-1].score_pairs for n in layers}
         return embed, compare | {"code, Hamming": _hamming}
+
+    return fit
+
+
+def ensemble_system(members, kept, precision="fp32", most=None, features=None):
+    """All nets of an ensemble: their FC-4 side by side, one PCA and one Joint Bayesian model.
+
+    members: Pretrained, one a region. features: (N, M 2 D) of `kept`, where somebody has them already.
+    """
+
+    def side_by_side(images):
+        found = [extract(member.net, crop(images, member.region), precision=precision) for member in members]
+        return np.concatenate(found, axis=1)
+
+    def fit():
+        some = _whole_people(kept.labels, most)
+        fitted = side_by_side(np.asarray(kept.images[some])) if features is None else features[some]
+        joined = ensemble.fit(members, fitted, kept.labels[some]).verifier
+        return lambda images: {"ensemble": joined[:-1].transform(side_by_side(images))}, {
+            "ensemble": joined[-1].score_pairs
+        }
 
     return fit
 

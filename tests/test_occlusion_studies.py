@@ -1,5 +1,6 @@
 """The studies of occlusion on a small scale, their figures and their widget."""
 
+import dataclasses
 import json
 import re
 from types import SimpleNamespace
@@ -9,13 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from deepid_lite import nets, plots, studies, sweeps
+from deepid_lite import ensemble, nets, plots, studies, sweeps
 from deepid_lite.align import TEMPLATE
 from deepid_lite.errors import DataError
-from deepid_lite.evaluation import face_features, fit_verifier
+from deepid_lite.evaluation import face_features, fit_verifier, pair_scores
 from deepid_lite.pretrained import Pretrained
 from deepid_lite.protocols import make_pairs, verify
-from deepid_lite.regions import WHOLE_FACE
+from deepid_lite.regions import REGIONS, WHOLE_FACE
 from deepid_lite.widgets import occlusion_widget
 
 matplotlib.use("Agg")
@@ -46,7 +47,7 @@ def scale():
     model = fit_verifier(model, face_features(model, parts["kept"].images), parts["kept"].labels)
     pairs = make_pairs(parts["test"].labels, n_folds=4, per_fold=5)
     return SimpleNamespace(
-        name="lite", model=model, pairs=pairs, celebrities=("p91", "p90"), **parts,
+        name="lite", model=model, ensemble=None, pairs=pairs, celebrities=("p91", "p90"), **parts,
         features=lambda part, layer=4: face_features(model, parts[part].images, layer),
     )  # fmt: skip
 
@@ -102,6 +103,20 @@ def test_a_second_run_goes_on_and_another_setting_is_refused(scale, result, tmp_
 def test_fewer_pairs_and_kept_people(scale):
     few = studies.occlusion(scale, with_lbp=False, per_fold=3, most=60, **LEVELS)
     assert few["pairs"] == 24 and few["kept"] == 60 and few["images"] <= 48
+
+
+def test_an_ensemble_has_a_curve_of_its_own(scale):
+    torch.manual_seed(4)
+    net = nets.DeepID2Plus(input_shape=(47, 47), maps=8, dimension=128, heads=(2, 4), batch_norm=True).eval()
+    members = [scale.model, dataclasses.replace(scale.model, net=net, region=REGIONS["eyes and nose"])]
+    several = SimpleNamespace(**{**vars(scale), "ensemble": ensemble.Ensemble(members, None, {})})
+    found = studies.occlusion(several, fractions=(0.5,), sizes=(), with_lbp=False, most=120)
+    joined = ensemble.fit(members, ensemble.features(members, scale.kept.images), scale.kept.labels)
+    of_test = ensemble.features(members, scale.test.images)
+    expected = verify(pair_scores(joined, of_test, scale.pairs)["joint_bayesian"], scale.pairs)
+    curve = found["from_below"]["curves"]["ensemble"]
+    assert curve["accuracy"][0] == pytest.approx(100 * expected.accuracy, abs=1e-3) and len(curve["accuracy"]) == 2
+    assert found["nets"] == 2
 
 
 def test_fills(scale):
