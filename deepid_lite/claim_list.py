@@ -268,12 +268,12 @@ CLAIMS = (
     Claim(
         "closed-set identification", "Rank-1 identification among some 4,250 people", "section 4, Table 3", "95.0 %",
         "ensemble", _identified("rank1"), _identified("rank1", null=True), _at_least(94), _above(GAP),
-        "one net, as many views",
+        "its first net alone",
     ),
     Claim(
         "open-set identification", "Detection and identification rate at 1 % false alarms", "section 4, Table 3",
         "80.7 %", "ensemble", _identified("dir_at_1_far"), _identified("dir_at_1_far", null=True), _at_least(79),
-        _above(GAP), "one net, as many views",
+        _above(GAP), "its first net alone",
     ),
     Claim(
         "codes of an ensemble", "Codes of 25 nets lose less than those of one net", "section 5, Table 4", "0.35 points",
