@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.deepid-installed
 
-.PHONY: help book test lint twins lite clean
+.PHONY: help book test lint twins lite bench clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1	\2/p' Makefile
@@ -31,6 +31,9 @@ twins: $(STAMP)  ## write the Colab notebook beside every chapter
 
 lite: $(STAMP)  ## train the net that ships in the package anew
 	$(PY) -m deepid_lite train --data synthetic --preset lite --out runs/lite --ship deepid_lite/weights/lite.safetensors
+
+bench: $(STAMP)  ## measure speed on this machine, one table within ten minutes, recorded for the book
+	$(PY) benchmarks/bench.py
 
 clean:  ## remove what the other targets made, the virtual environment too
 	rm -rf _build $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis

@@ -6,24 +6,16 @@ Both start from the same covariances of the same simulated images. The loop is w
 copied: group by person once; each step one inverse for every distinct number of images, then two products and
 a sum over images for each person. It is spared two costs of the copied code: `inv` stands for its `pinv`, a
 product for its `np.cov`. It drops the posterior variances, as the 2012 paper does; ours keeps them in the
-timing, and with update="eccv2012" must arrive at the loop's covariances. One BLAS thread (set before NumPy is
-loaded); processor seconds, so that a busy machine counts less; best of several runs.
+timing, and with update="eccv2012" must arrive at the loop's covariances. One BLAS thread; processor seconds, so that a
+busy machine counts less; best of several runs.
 """
 
-import os
+import argparse
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
+import numpy as np
+from _timing import best_time, one_thread, run, write
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import platform  # noqa: E402
-import time  # noqa: E402
-
-import numpy as np  # noqa: E402
-import scipy  # noqa: E402
-
-from deepid_lite.joint_bayesian import JointBayesian  # noqa: E402
+from deepid_lite.joint_bayesian import JointBayesian
 
 # name, people, fewest and most images a person (drawn evenly)
 CASES = [
@@ -73,17 +65,8 @@ def loop_step(groups, S_mu, S_eps):
     return np.dot(mu, mu.T) / mu.shape[1], np.dot(eps, eps.T) / eps.shape[1]
 
 
-def best_time(call, repeats):
-    """Shortest of `repeats` runs, in processor seconds, and the last result."""
-    shortest = np.inf
-    for _ in range(repeats):
-        start = time.process_time()
-        result = call()
-        shortest = min(shortest, time.process_time() - start)
-    return shortest, result
-
-
 def measure(name, people, low, high, d, steps, repeats):
+    """One case at d dimensions: a row of the table. Call it within `one_thread()`."""
     X, labels = simulate(people, low, high, d)
     ours_setup, start = best_time(lambda: JointBayesian(max_iter=0).fit(X, labels), repeats)
     ours_fit, _ = best_time(lambda: JointBayesian(max_iter=steps, tol=0).fit(X, labels), repeats)
@@ -124,20 +107,9 @@ def main():
                 flush=True,
             )
     if options.json:
-        versions = dict(python=platform.python_version(), numpy=np.__version__, scipy=scipy.__version__)
-        machine = dict(processor=_processor(), cores=os.cpu_count(), blas_threads=1, **versions)
-        with open(options.json + ".tmp", "w") as file:
-            json.dump({"machine": machine, "rows": rows}, file, indent=1)
-        os.replace(options.json + ".tmp", options.json)
-
-
-def _processor():
-    try:
-        with open("/proc/cpuinfo") as file:
-            return next(line.split(":")[1].strip() for line in file if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"
+        write(options.json, {"blas_threads": 1, "rows": rows})
 
 
 if __name__ == "__main__":
-    main()
+    with one_thread():
+        run(main)

@@ -7,20 +7,18 @@ as it is; processor seconds stand beside them, because a busy machine counts les
 the threads: what a pass takes when every thread has a core to itself (a lower bound, a little is done in turn).
 """
 
+import argparse
 import os
+import time
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
+import numpy as np
+import skimage
+from _timing import one_thread, run, write
+from PIL import Image
+from skimage.feature import local_binary_pattern
 
-import argparse  # noqa: E402
-import json  # noqa: E402
-import platform  # noqa: E402
-import time  # noqa: E402
-
-import numpy as np  # noqa: E402
-import skimage  # noqa: E402
-
-from deepid_lite.lbp import SWEEP, GramPCA, describe  # noqa: E402
+from deepid_lite.align import FRAME
+from deepid_lite.lbp import CELL, CELLS, CODES, LARGEST, LEVELS, POINTS_21, SWEEP, GramPCA, describe
 
 LFW = 13_233
 
@@ -32,8 +30,33 @@ def seconds(call):
     return time.perf_counter() - wall, time.process_time() - processor
 
 
+def noise(n):
+    """Pictures (n, 144, 128, 3) of nothing."""
+    return np.random.default_rng(0).integers(0, 256, (n, *FRAME, 3), dtype=np.uint8)
+
+
+def cell_by_cell(images):
+    """`describe` as one writes it first: the codes of the whole picture, then a histogram for each cell."""
+    rows = []
+    for image in images:
+        grey, maps = Image.fromarray(image).convert("L").resize(LARGEST[::-1], Image.Resampling.BICUBIC), []
+        for level in range(LEVELS):
+            size = tuple(round(side / 2 ** (level / 2)) for side in LARGEST)
+            small = np.asarray(grey.resize(size[::-1], Image.Resampling.BICUBIC))
+            padded = np.pad(small, CELL * CELLS, mode="edge")  # the corner of a point's patch may lie outside
+            maps.append((size, local_binary_pattern(padded, P=8, R=1, method="nri_uniform").astype(np.uint8)))
+        for point in POINTS_21:
+            for size, codes in maps:
+                left, top = np.rint(point * (size[1] / FRAME[1], size[0] / FRAME[0])).astype(int) + CELL * CELLS // 2
+                for y in range(top, top + CELL * CELLS, CELL):
+                    for x in range(left, left + CELL * CELLS, CELL):
+                        cell = codes[y : y + CELL, x : x + CELL]
+                        rows.append(np.histogram(cell, bins=CODES, range=(0, CODES))[0])
+    return np.array(rows, np.uint8).reshape(len(images), -1)
+
+
 def describing(n):
-    faces = np.random.default_rng(0).integers(0, 256, (n, 144, 128, 3), dtype=np.uint8)
+    faces = noise(n)
     describe(faces[:8], progress=False)  # first call: imports, caches
     cores = os.cpu_count() or 1
     cases = [(*SWEEP[-1], workers) for workers in dict.fromkeys((1, min(cores, 2), min(cores, 8)))]
@@ -83,12 +106,9 @@ def main():
             f"({pca['transform_processor_ms_a_face']:.1f} ms processor), one BLAS thread"
         )
     if options.json:
-        versions = dict(python=platform.python_version(), numpy=np.__version__, skimage=skimage.__version__)
-        content = {"machine": dict(cores=os.cpu_count(), blas_threads=1, **versions), "lbp": rows, "pca": pca}
-        with open(options.json + ".tmp", "w") as file:
-            json.dump(content, file, indent=1)
-        os.replace(options.json + ".tmp", options.json)
+        write(options.json, {"blas_threads": 1, "lbp": rows, "pca": pca}, skimage=skimage.__version__)
 
 
 if __name__ == "__main__":
-    main()
+    with one_thread():
+        run(main)

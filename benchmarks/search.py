@@ -5,23 +5,17 @@
 A million simulated faces, ten of each person: 32 normal numbers for the person and as many for the image, a random
 linear map to 512 neurons, rectified. Their codes are 64 bytes a face, the real features 2,048. A query is another
 image of one of the people; its recall is the share of that person's ten faces among the ten that were found. Queries
-come a hundred at a time. One thread (set before NumPy is loaded); processor seconds, so that a busy machine counts
-less; best of several runs. "codes, ours" is `codes.search` with faiss installed: the same answers as NumPy's.
+come a hundred at a time. One thread; processor seconds, so that a busy machine counts less; best of several
+runs. "codes, ours" is `codes.search` with faiss installed: the same answers as NumPy's.
 """
 
-import os
+import argparse
 
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ[variable] = "1"
+import numpy as np
+from _timing import best_time, one_thread, run, write
 
-import argparse  # noqa: E402
-import time  # noqa: E402
-
-import numpy as np  # noqa: E402
-
-from deepid_lite import codes  # noqa: E402
-from deepid_lite.errors import DataError  # noqa: E402
-from deepid_lite.records import provenance, write_json  # noqa: E402
+from deepid_lite import codes
+from deepid_lite.errors import DataError
 
 EACH, NEURONS, LATENT, NOISE = 10, 512, 32, 0.6
 K, BATCH = 10, 100
@@ -49,16 +43,6 @@ def normalised(features):
         block = features[start : start + 10000]
         block /= np.linalg.norm(block, axis=1, keepdims=True)
     return features
-
-
-def best_time(call, repeats):
-    """Shortest of `repeats` runs, in processor milliseconds a query, and the last result."""
-    shortest = np.inf
-    for _ in range(repeats):
-        start = time.process_time()
-        result = call()
-        shortest = min(shortest, time.process_time() - start)
-    return 1000 * shortest / BATCH, result
 
 
 def reranked(candidates, features, queries):
@@ -124,7 +108,8 @@ def main():
     print(f"{len(gallery):,} faces, codes {gallery.nbytes / 1e6:.0f} MB, real features {features.nbytes / 1e6:,.0f} MB")
     rows = []
     for name, n_bytes, call in methods(faiss, features, queries, gallery, asked):
-        milliseconds, found = best_time(call, 5 if options.quick else 3)
+        seconds, found = best_time(call, 5 if options.quick else 3)
+        milliseconds = 1000 * seconds / BATCH
         recall = np.mean(found // EACH == people[:, None])
         rows.append({"method": name, "bytes": n_bytes, "ms": round(milliseconds, 4), "recall": round(100 * recall, 2)})
         print(f"{name:32}{n_bytes:6} bytes{milliseconds:10.3f} ms a query   recall {100 * recall:6.2f} %", flush=True)
@@ -133,10 +118,9 @@ def main():
     print(f"ours / faiss: {ratio:.2f}")
     if options.json:
         table = {"faces": len(gallery), "batch": BATCH, "k": K, "threads": 1, "ratio": round(ratio, 3), "rows": rows}
-        versions = provenance()
-        versions["versions"]["faiss"] = faiss.__version__
-        write_json(options.json, table | versions)
+        write(options.json, table, faiss=faiss.__version__)
 
 
 if __name__ == "__main__":
-    main()
+    with one_thread():
+        run(main)
