@@ -27,7 +27,9 @@ from .pretrained import (
 from .regions import CANDIDATES, folder_of
 
 FILE = "ensemble.safetensors"
-COMPONENTS = 180  # after PCA, as in DeepID2; of 120 to 360 the best on validation people here as well
+# After PCA. DeepID2 had 180 and about 2,000 people to fit Joint Bayesian on; with our 737, validation people are verified
+# best with 60 (`components` in book/results/reference/ensemble.json).
+COMPONENTS = 60
 
 
 @dataclass
@@ -58,7 +60,7 @@ def features_of(model, images, progress=False):
 
 def fit(members, kept_features, labels, n_components=COMPONENTS):
     """The ensemble with Joint Bayesian fitted on features (N, M 2 D) of people that none of its nets saw."""
-    n = components(kept_features, labels, n_components if len(members) > 1 else 120)
+    n = components(kept_features, labels, n_components)
     card = {"regions": [member.region.name for member in members], "components": n, "people": len(np.unique(labels)),
             "images": len(labels), "nets": [member.card for member in members]}
     verifier = make_verifier(n, wide=kept_features.shape[1] > WIDE).fit(kept_features, labels)

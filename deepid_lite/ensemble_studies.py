@@ -20,7 +20,7 @@ from .splits import halves, renumber
 from .testsets import test_set
 
 COUNTS = (1, 2, 4, 8, 16, 25)
-TRIED_COMPONENTS = (120, 180, 240, 360)
+TRIED_COMPONENTS = (40, 60, 80, 120, 180)
 
 
 def ensemble(scale, seed=0):
@@ -69,8 +69,7 @@ def ensemble(scale, seed=0):
 def _table_4(kept, test, names, labels, pairs):
     """Table 4 of the features of these names, flat: {"nets", "real joint_bayesian", ..., "binary hamming"}."""
     fit, tested = (np.concatenate([part[name] for name in names], axis=1) for part in (kept, test))
-    most = nets_joined.COMPONENTS if len(names) > 1 else 120
-    found = code_tables.table_4(fit, labels, tested, pairs, n_components=most)
+    found = code_tables.table_4(fit, labels, tested, pairs, n_components=nets_joined.COMPONENTS)
     return {"nets": len(names)} | {
         f"{kind} {way}": value for kind, ways in found.items() for way, value in ways.items()
     }

@@ -10,6 +10,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from . import protocols
+from .ensemble import COMPONENTS
 from .errors import DataError
 from .pretrained import components, make_verifier
 from .splits import halves, renumber
@@ -76,7 +77,7 @@ class ValidationScore:
     def __call__(self, names):
         fit, test = (np.concatenate([self.parts[name][side] for name in names], axis=1) for side in (0, 1))
         # the root was taken already; of what is left the pipeline's own PCA decorrelates the regions
-        verifier = make_verifier(components(fit, self.labels, 120 if len(names) == 1 else 180))[1:]
+        verifier = make_verifier(components(fit, self.labels, COMPONENTS))[1:]
         verifier.fit(fit, self.labels)
         z = verifier[:-1].transform(test)
         scores = verifier[-1].score_pairs(z[self.pairs.first], z[self.pairs.second])
