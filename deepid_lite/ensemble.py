@@ -27,8 +27,8 @@ from .pretrained import (
 from .regions import CANDIDATES, folder_of
 
 FILE = "ensemble.safetensors"
-# After PCA. DeepID2 had 180 and about 2,000 people to fit Joint Bayesian on; with our 737, validation people are verified
-# best with 60 (`components` in book/results/reference/ensemble.json).
+# After PCA. DeepID2 had 180, and about 2,000 people to fit Joint Bayesian on; with our 737 validation people are
+# verified best with 60 (`components` in book/results/reference/ensemble.json).
 COMPONENTS = 60
 
 
