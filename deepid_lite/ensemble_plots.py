@@ -68,7 +68,8 @@ def figure_ensemble(result, reference=None, paper=True):
         ax.set_xticks(ticks, [str(t) for t in ticks])
         ax.minorticks_off()
     axes[0][0].set_ylabel("accuracy, %")
-    axes[0][-1].legend(frameon=False, fontsize=7.5, loc="lower right")
+    handles, labels = axes[0][-1].get_legend_handles_labels()
+    fig.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
     sns.despine(fig=fig)
     return fig
 
