@@ -8,7 +8,7 @@ comes from `fit`; thresholds come from the other folds (protocols.verify). Accur
 import numpy as np
 
 from . import codes
-from .pretrained import WIDE, components, make_verifier
+from .pretrained import components, fitted
 from .protocols import verify
 
 RANDOM_DRAWS = 5  # of orders and of projections: their mean and spread
@@ -124,12 +124,6 @@ def accuracy(scores, pairs):
     """{"accuracy", "standard_error"} in percent."""
     found = verify(np.asarray(scores, np.float64), pairs)
     return {"accuracy": _percent(found.accuracy), "standard_error": _percent(found.standard_error)}
-
-
-def fitted(features, labels, n_components=120):
-    """Joint Bayesian after PCA on features, or on bits as numbers; fewer components where the people are too few."""
-    verifier = make_verifier(components(features, labels, n_components), wide=features.shape[1] > WIDE)
-    return verifier.fit(np.asarray(features, np.float32), labels)
 
 
 def _joint(verifier, features, pairs):

@@ -15,16 +15,15 @@ from . import checkpoints
 from .errors import DataError
 from .evaluation import face_features
 from .pretrained import (
-    WIDE,
     Pretrained,
     components,
+    fitted,
     load_model,
-    make_verifier,
     restore_verifier,
     verifier_tensors,
     weights_hash,
 )
-from .regions import CANDIDATES, folder_of
+from .regions import CANDIDATES, Region, folder_of
 
 FILE = "ensemble.safetensors"
 # After PCA. DeepID2 had 180, and about 2,000 people to fit Joint Bayesian on; with our 737 validation people are
@@ -63,8 +62,7 @@ def fit(members, kept_features, labels, n_components=COMPONENTS):
     n = components(kept_features, labels, n_components)
     card = {"regions": [member.region.name for member in members], "components": n, "people": len(np.unique(labels)),
             "images": len(labels), "nets": [member.card for member in members]}
-    verifier = make_verifier(n, wide=kept_features.shape[1] > WIDE).fit(kept_features, labels)
-    return Ensemble(members, verifier, card)
+    return Ensemble(members, fitted(kept_features, labels, n), card)
 
 
 def save_ensemble(folder, ensemble):
@@ -75,8 +73,13 @@ def save_ensemble(folder, ensemble):
     checkpoints.save(Path(folder) / FILE, verifier_tensors(ensemble.verifier), facts)
 
 
-def load_ensemble(folder, most=None):
-    """Read what `save_ensemble` wrote, and its nets; most: the first so many members, without the verifier.
+def net_file(folder, region):
+    """Where the net of a region lies in the folder of its ensemble."""
+    return Path(folder) / folder_of(region) / "model.safetensors"
+
+
+def load_ensemble(folder):
+    """Read what `save_ensemble` wrote, and its nets.
 
     DataError: no ensemble there, a net missing or of another training or region.
     """
@@ -85,20 +88,22 @@ def load_ensemble(folder, most=None):
         raise DataError(f"{folder}: no {FILE} there; train the nets with deepid train --regions ... --out {folder}")
     tensors, facts = checkpoints.load(path)
     try:
-        wanted, card = list(facts["weights"].items())[:most], facts["card"]
+        hashes, card = facts["weights"], facts["card"]
+        regions = [Region(**{**region, "shape": tuple(region["shape"])}) for region in facts["regions"]]
         verifier = restore_verifier({name: tensor.double().numpy() for name, tensor in tensors.items()})
     except (KeyError, AttributeError, TypeError):
         raise DataError(f"{path}: no ensemble of this version; train it again") from None
-    members = [_member(Path(folder), name, digest) for name, digest in wanted]
-    return Ensemble(members, verifier if len(wanted) == len(facts["weights"]) else None, card)
+    return Ensemble([_member(folder, region, hashes[region.name]) for region in regions], verifier, card)
 
 
-def _member(folder, name, digest):
-    path = folder / name.replace(" ", "-") / "model.safetensors"
+def _member(folder, region, digest):
+    path = net_file(folder, region)
     if not path.is_file():
-        raise DataError(f"{path}: the net of region {name!r} is missing; the same deepid train --regions makes it")
+        raise DataError(
+            f"{path}: the net of region {region.name!r} is missing; the same deepid train --regions makes it"
+        )
     model = load_model(path)
-    if model.region.name != name or weights_hash(model) != digest:
+    if model.region != region or weights_hash(model) != digest:
         raise DataError(f"{path}: not the net that this ensemble was fitted on; run deepid train --regions again")
     return model
 
@@ -107,7 +112,7 @@ def finished_members(folder, regions):
     """The nets of FOLDER for these regions, in their order; DataError names the first that is not there yet."""
     members = []
     for region in regions:
-        path = Path(folder) / folder_of(region) / "model.safetensors"
+        path = net_file(folder, region)
         if not path.is_file():
             raise DataError(f"{path}: not there yet; the same deepid train --regions goes on with it")
         members.append(load_model(path))

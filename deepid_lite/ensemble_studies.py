@@ -14,10 +14,11 @@ from . import ensemble as nets_joined
 from .align import FRAME
 from .errors import DataError
 from .evaluation import face_features, identification_report, pair_scores, verification_report
-from .pretrained import WIDE, make_verifier
+from .pretrained import fitted
 from .protocols import make_pairs, verify
 from .splits import halves, renumber
 from .testsets import test_set
+from .trials import pairs_a_fold
 
 COUNTS = (1, 2, 4, 8, 16, 25)
 TRIED_COMPONENTS = (40, 60, 80, 120, 180)
@@ -38,9 +39,12 @@ def ensemble(scale, seed=0):
         {name: face_features(net, faces.images, precision=precision, progress=True) for name, net in members.items()}
         for faces in (scale.kept, scale.test)
     )
+    together = np.concatenate(list(test.values()), axis=1)
+    lists = test_set("lfw" if scale.name == "reference" else "synthetic", scale.root)[2]
     first = (kept[scale.model.region.name], test[scale.model.region.name])
     labels, pairs = scale.kept.labels, scale.pairs
-    validation = region_selection.ValidationScore(kept, labels, region_selection.pairs_a_fold(labels), seed)
+    alone = nets_joined.fit([scale.model], first[0], labels)
+    validation = region_selection.ValidationScore(kept, labels, seed=seed)
     steps = region_selection.greedy(validation, list(members), len(members))
     orders = {"table": list(members), "greedy": _by_steps(steps, list(members))}
     counts = sorted({*(c for c in COUNTS if c <= len(members)), len(members)})
@@ -56,10 +60,13 @@ def ensemble(scale, seed=0):
         "alone": {name: point([name]) for name in members},
         "selection": [{"regions": list(names), "validation": round(value, 3)} for names, value in steps],
         "components": _tried_components(kept, labels, seed),
-        "system": _system(scale, scale.ensemble, np.concatenate(list(test.values()), axis=1)),
+        "system": {
+            **verification_report(pair_scores(scale.ensemble, together, pairs), pairs),
+            "identification": identification_report(scale.ensemble, together, scale.test.labels, lists),
+        },
         "null": {
             "views": _views(scale, counts, seed, precision, *first),
-            "identification": _alone(scale, *first),
+            "identification": identification_report(alone, first[1], scale.test.labels, lists),
         },
         "nets": {name: {key: member.card.get(key) for key in ("images", "people", "minutes", "device", "commit")}
                  | {"epochs": member.card.get("recipe", {}).get("epochs")} for name, member in members.items()},
@@ -87,28 +94,17 @@ def _tried_components(kept, labels, seed):
     """Accuracy in percent on validation people of all nets together, for several numbers of PCA components."""
     fits = halves(labels)
     fit, other = (np.concatenate([f[side] for f in kept.values()], axis=1) for side in (fits, ~fits))
-    pairs = make_pairs(renumber(labels[~fits]), per_fold=region_selection.pairs_a_fold(labels), seed=seed)
+    scored = renumber(labels[~fits])
+    pairs = make_pairs(scored, per_fold=pairs_a_fold(scored), seed=seed)
     found = {}
     for n in TRIED_COMPONENTS:
         if n > min(fit.shape):
             continue
-        verifier = make_verifier(n, wide=fit.shape[1] > WIDE).fit(fit, renumber(labels[fits]))
+        verifier = fitted(fit, renumber(labels[fits]), n)
         z = verifier[:-1].transform(other)
         scores = verifier[-1].score_pairs(z[pairs.first], z[pairs.second])
         found[str(n)] = round(100 * verify(scores, pairs).accuracy, 3)
     return found
-
-
-def _system(scale, fitted, features):
-    """A whole system as it would be used: every verification number, its ROC, and identification."""
-    report = verification_report(pair_scores(fitted, features, scale.pairs), scale.pairs)
-    lists = test_set("lfw" if scale.name == "reference" else "synthetic", scale.root)[2]
-    return {**report, "identification": identification_report(fitted, features, scale.test.labels, lists)}
-
-
-def _alone(scale, kept, test):
-    """Identification by the first net alone."""
-    return _system(scale, nets_joined.fit([scale.model], kept, scale.kept.labels), test)["identification"]
 
 
 def _views(scale, counts, seed, precision, kept, test):

@@ -15,7 +15,6 @@ from . import ensemble, pipeline
 from .checkpoints import load
 from .errors import DataError
 from .recipes import for_region
-from .regions import folder_of
 
 SPREADS = ("data", "nets")
 
@@ -37,10 +36,11 @@ def train_ensemble(data, root, recipe, regions, out, device=None, spread="data")
         mine = mine[rank::world]
     parts = pipeline.training_parts(data, root, recipe.min_images)
     for region in mine:
-        folder = Path(out) / folder_of(region)
-        if not _is_finished(folder / "model.safetensors", recipes[region], parts[0].data_hash):
-            pipeline.train_model(data, root, recipes[region], folder, device, parts=parts)
-    if int(os.environ.get("RANK", 0)) > 0 or _missing(out, regions):
+        path = ensemble.net_file(out, region)
+        if not _is_finished(path, recipes[region], parts[0].data_hash):
+            pipeline.train_model(data, root, recipes[region], path.parent, device, parts=parts)
+    missing = [region for region in regions if not ensemble.net_file(out, region).is_file()]
+    if int(os.environ.get("RANK", 0)) > 0 or missing:
         return None
     return join(out, regions, parts[1])
 
@@ -64,10 +64,6 @@ def _is_finished(path, recipe, data_hash):
     if other := [key for key, value in wanted.items() if card.get(key) != value]:
         raise DataError(f"{path}: of another {' and '.join(other)}; take another --out, or delete it to train anew")
     return True
-
-
-def _missing(out, regions):
-    return [region for region in regions if not (Path(out) / folder_of(region) / "model.safetensors").is_file()]
 
 
 def _alone():

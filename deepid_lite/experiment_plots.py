@@ -5,12 +5,11 @@ standard errors over the folds, as the papers print them; whether one net is bet
 `figure_differences`, whose intervals are paired.
 """
 
-import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
 from .comparisons import against
-from .pictures import COLOURS, present
+from .pictures import COLOURS, present, side_by_side
 from .scaling import curve, scaling
 
 KINDS = {"joint_bayesian": "Joint Bayesian", "euclidean": "Euclidean distance", "cosine": "cosine"}
@@ -23,7 +22,7 @@ PAPER_SIGNALS = {
 
 def figure_layers(result, reference=None):
     """Verification by each feature layer: DeepID2+ and the same with one of its gains taken away [arXiv v1, Fig. 3]."""
-    fig, panels = _panels(result, reference, 3.2, sharey=True)
+    fig, panels = side_by_side(result, reference, 3.2, sharey=True)
     for ax, scale in panels:
         layers = list(scale["null"]["untrained"])
         for place, (name, variant) in enumerate(scale["variants"].items()):
@@ -34,15 +33,6 @@ def figure_layers(result, reference=None):
         ax.set(xticks=range(len(layers)), xticklabels=layers)
     _finish(fig, panels, "accuracy by Joint Bayesian (%)", 3)
     return fig
-
-
-def _panels(result, reference, height, **options):
-    """One panel for each scale, side by side."""
-    found = present(result, reference)
-    fig, axes = plt.subplots(1, len(found), figsize=(7, height), squeeze=False, layout="constrained", **options)
-    for ax, scale in zip(axes[0], found, strict=True):
-        ax.set_title(scale["scale"], fontsize=9, weight="bold")
-    return fig, list(zip(axes[0], found, strict=True))
 
 
 def _line(ax, layers, found, kind, shift, **look):
@@ -74,7 +64,7 @@ def figure_signals(result, reference=None):
 
     Crosses: the untrained net, which the paper does not have.
     """
-    fig, panels = _panels(result, reference, 3.2, sharey=True)
+    fig, panels = side_by_side(result, reference, 3.2, sharey=True)
     places = _rows(panels)
     for ax, scale in panels:
         _dots(ax, scale, places)
@@ -117,7 +107,7 @@ def _name_rows(ax, names):
 def figure_variants(result, reference=None):
     """Any experiment: each variant's accuracy by Joint Bayesian and by plain distances, with the untrained net."""
     rows = 1 + max(len(scale["variants"]) for scale in present(result, reference))
-    fig, panels = _panels(result, reference, 1.3 + 0.33 * rows, sharey=True)
+    fig, panels = side_by_side(result, reference, 1.3 + 0.33 * rows, sharey=True)
     places = _rows(panels)
     for ax, scale in panels:
         _dots(ax, scale, places)
@@ -127,7 +117,7 @@ def figure_variants(result, reference=None):
 
 def figure_lambda(result, reference=None):
     """Accuracy against lambda, from identification only to verification only; lines across are the untrained net."""
-    fig, panels = _panels(result, reference, 3.2, sharey=True)
+    fig, panels = side_by_side(result, reference, 3.2, sharey=True)
     for ax, scale in panels:
         names = list(scale["variants"])
         for place, kind in enumerate(KINDS):
@@ -153,7 +143,7 @@ def figure_people(result, reference=None, kind="joint_bayesian", fits=None):
 
     fits: {scale: what `scaling.scaling` found}, computed here when left out.
     """
-    fig, panels = _panels(result, reference, 3.4)
+    fig, panels = side_by_side(result, reference, 3.4)
     for ax, scale in panels:
         found = (fits or {}).get(scale["scale"]) or scaling(scale, kind)
         people, best = np.array(found["people"]), found[found["best"]]
@@ -189,7 +179,7 @@ def _log_axes(ax, people, errors):
 
 def figure_two_nets(result, reference=None):
     """DeepID2 and DeepID2+ on several regions, by Joint Bayesian; the dotted line is the untrained net."""
-    fig, panels = _panels(result, reference, 2.8, sharey=True)
+    fig, panels = side_by_side(result, reference, 2.8, sharey=True)
     regions = list(dict.fromkeys(v["recipe"]["region"] for _, scale in panels for v in scale["variants"].values()))
     for ax, scale in panels:
         for place, architecture in enumerate(("DeepID2Plus", "DeepID2")):
@@ -216,7 +206,7 @@ def figure_differences(result, reference=None, baseline=None, kind="joint_bayesi
     """
     shown = present(result, reference)
     rows = max(len(scale["variants"]) for scale in shown)
-    fig, panels = _panels(result, reference, 1.2 + 0.3 * rows, sharey=True)
+    fig, panels = side_by_side(result, reference, 1.2 + 0.3 * rows, sharey=True)
     names = list(_rows(panels))[:-1]
     base = baseline or names[0]
     names.remove(base)

@@ -16,6 +16,15 @@ def present(result, reference=None):
     return [found for found in (result, reference) if found is not None]
 
 
+def side_by_side(result, reference, height, width=7, **options):
+    """One panel for each scale, side by side: (figure, [(axes, study), ...])."""
+    found = present(result, reference)
+    fig, axes = plt.subplots(1, len(found), figsize=(width, height), squeeze=False, layout="constrained", **options)
+    for ax, scale in zip(axes[0], found, strict=True):
+        ax.set_title(scale["scale"], fontsize=9, weight="bold")
+    return fig, list(zip(axes[0], found, strict=True))
+
+
 def show_faces(images, titles=None, columns=8, height=1.0, landmarks=None, row_titles=None):
     """A contact sheet of uint8 (N, H, W, 3) pictures, `columns` a row, each `height` inches high.
 

@@ -28,7 +28,7 @@ from .occlusion_plots import (  # noqa: F401  (handed on: figures are looked up 
     pattern_stability,
     sensitivity_maps,
 )
-from .pictures import COLOURS, present
+from .pictures import COLOURS, present, side_by_side
 from .roc_plots import figure_4  # noqa: F401  (handed on: figures are looked up here)
 from .selectiveness_plots import (  # noqa: F401  (handed on: figures are looked up here)
     figure_7,
@@ -211,18 +211,9 @@ CODE_ORDERS = {
 }
 
 
-def _panels(result, reference, height, width=7, **options):
-    """One panel for each scale, side by side."""
-    found = present(result, reference)
-    fig, axes = plt.subplots(1, len(found), figsize=(width, height), squeeze=False, layout="constrained", **options)
-    for ax, scale in zip(axes[0], found, strict=True):
-        ax.set_title(scale["scale"], fontsize=9, weight="bold")
-    return fig, list(zip(axes[0], found, strict=True))
-
-
 def figure_table_4(result, reference=None):
     """Table 4: accuracy of real features and of codes, by Joint Bayesian and by a plain distance; nulls below."""
-    fig, panels = _panels(result, reference, 3.0, sharey=True)
+    fig, panels = side_by_side(result, reference, 3.0, sharey=True)
     labels = [*CODE_ROWS.values(), *(f"{null}, {way}" for null in ("untrained", "pixels") for way in ("JB", "Hamming"))]
     for ax, scale in panels:
         for place, (views, table) in enumerate(scale["table"].items()):
@@ -247,7 +238,7 @@ def _dots(ax, y, found, colour, marker, label):
 
 def figure_bits(result, reference=None):
     """Accuracy by Hamming against the number of bits: three orders of neurons, projections of features, and nulls."""
-    fig, panels = _panels(result, reference, 3.6, sharey=True)
+    fig, panels = side_by_side(result, reference, 3.6, sharey=True)
     for ax, scale in panels:
         sizes = scale["curve"]["bits"]
         for place, (name, label) in enumerate(CODE_ORDERS.items()):
@@ -277,7 +268,7 @@ def _powers(ax, sizes, label):
 
 def figure_bytes(result, reference=None):
     """Accuracy against bytes a face: codes, a few PCA numbers by Joint Bayesian, and the real features as floats."""
-    fig, panels = _panels(result, reference, 3.4, sharey=True)
+    fig, panels = side_by_side(result, reference, 3.4, sharey=True)
     for ax, scale in panels:
         sizes = np.array(scale["curve"]["bits"]) / 8
         _band(ax, sizes, scale["curve"]["random"], COLOURS[0], "o", "codes, Hamming, neurons at random")
@@ -298,7 +289,7 @@ def figure_bytes(result, reference=None):
 
 def figure_recall(result, reference=None):
     """A search by codes: how often the right person is among the first C, and first after re-ranking them."""
-    fig, panels = _panels(result, reference, 3.4, sharey=True)
+    fig, panels = side_by_side(result, reference, 3.4, sharey=True)
     for ax, scale in panels:
         search = scale["search"]
         x = search["candidates"]

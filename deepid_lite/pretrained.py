@@ -56,6 +56,12 @@ def components(features, labels, most=120):
     return min(most, features.shape[1], max(1, len(labels) - len(np.unique(labels))))
 
 
+def fitted(features, labels, n_components=120):
+    """Joint Bayesian after PCA on features, or on bits as numbers; fewer components where the people are too few."""
+    verifier = make_verifier(components(features, labels, n_components), wide=features.shape[1] > WIDE)
+    return verifier.fit(np.asarray(features, np.float32), labels)
+
+
 def weights_hash(model):
     """SHA-256 over all numbers of a model's net."""
     digest = hashlib.sha256()

@@ -14,6 +14,7 @@ from .ensemble import COMPONENTS
 from .errors import DataError
 from .pretrained import components, make_verifier
 from .splits import halves, renumber
+from .trials import pairs_a_fold
 
 log = logging.getLogger(__name__)
 EACH = 100  # PCA components of a region's features, so that many subsets can be tried
@@ -65,13 +66,15 @@ class ValidationScore:
     """score(names) for `greedy`: accuracy in percent on pairs of validation people.
 
     features: {name: (N, D)}; labels: (N,). The people are split in halves: PCA and Joint Bayesian see one, the pairs
-    (`per_fold` same and different ones in each of ten folds) are of the other. each: PCA components of a region.
+    (`per_fold` same and different ones in each of ten folds, or as many as they give) are of the other. each: PCA
+    components of a region.
     """
 
-    def __init__(self, features, labels, per_fold=300, seed=0, each=EACH):
+    def __init__(self, features, labels, per_fold=None, seed=0, each=EACH):
         fits = halves(labels)
+        scored = renumber(labels[~fits])
         self.labels = renumber(labels[fits])
-        self.pairs = protocols.make_pairs(renumber(labels[~fits]), per_fold=per_fold, seed=seed)
+        self.pairs = protocols.make_pairs(scored, per_fold=per_fold or pairs_a_fold(scored), seed=seed)
         self.parts = {name: _reduced(np.sqrt(f), fits, each) for name, f in features.items()}
 
     def __call__(self, names):
@@ -90,18 +93,12 @@ def _reduced(features, fits, each):
     return pca.transform(features[fits]), pca.transform(features[~fits])
 
 
-def pairs_a_fold(labels):
-    """How many pairs a fold the scored half can give: LFW's 300, or what a smaller set has."""
-    counts = np.bincount(labels[~halves(labels)])
-    return min(300, max(1, int((counts * (counts - 1)).sum() // 40)))
-
-
 def select(features, labels, most, per_fold=None, seed=0, progress=None):
     """Greedy selection on validation people -> dict for JSON: the steps, and the accuracy of each region alone.
 
     features: {name: (N, D)} of the validation people; labels (N,).
     """
-    score = ValidationScore(features, labels, per_fold or pairs_a_fold(labels), seed)
+    score = ValidationScore(features, labels, per_fold, seed)
     alone = {name: round(score((name,)), 3) for name in features}
     steps = greedy(score, list(features), most, progress)
     return {

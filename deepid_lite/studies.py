@@ -18,6 +18,7 @@ from .features import extract
 from .lesions import lesions
 from .occlusion_studies import fills, occlusion, sensitivity, strips
 from .pipeline import evaluate_model
+from .pretrained import fitted
 from .regions import crop
 
 STUDIES = {}
@@ -85,7 +86,7 @@ def codes(scale, seed=0):
         how: code_tables.bits_curve(bits, [binary.order_bits(kept, how, s) for s in seeds], pairs, sizes)
         for how, seeds in draws.items()
     }
-    verifier = code_tables.fitted(kept, labels)  # on the same people as the codes' own, also where `kept` is a part
+    verifier = fitted(kept, labels)  # on the same people as the codes' own, also where `kept` is a part
     z = verifier[:-1].transform(test)
     gallery, queries = code_tables.search_split(scale.test.labels)
     scores = verifier[-1].score_gallery(z[queries], z[gallery])

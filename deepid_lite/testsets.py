@@ -15,6 +15,7 @@ from .archives import is_image, open_files
 from .errors import DataError
 from .faces import FaceSet, load_faces
 from .sources import Listing, default_root
+from .trials import pairs_a_fold
 
 OPTIONS = {
     "lfw": {"pairs", "errata"},
@@ -65,11 +66,8 @@ def test_set(data, root=None, pairs=None, errata=None, seed=0):
         pairs = protocols.read_lfw_pairs(pairs or lfw_file("pairs.txt", root), faces.paths, errata=errata)
         in_pairs = np.union1d(pairs.first, pairs.second)
         return faces, pairs, protocols.identification_lists(faces.labels, seed, closed=in_pairs)
-    counts = np.bincount(faces.labels)
-    able = (counts >= 2).sum()
-    # as many pairs as LFW has, or half of those that a smaller set can give
-    per_fold = min(300, int((counts * (counts - 1)).sum() // 40))
-    pairs = protocols.make_pairs(faces.labels, per_fold=max(1, per_fold), seed=seed)
+    able = (np.bincount(faces.labels) >= 2).sum()
+    pairs = protocols.make_pairs(faces.labels, per_fold=pairs_a_fold(faces.labels), seed=seed)
     # LFW's proportions: a part of the people is enrolled, everybody else is an impostor
     enrolled = max(1, able // 4)
     lists = protocols.identification_lists(faces.labels, seed, enrolled=enrolled, impostors=len(faces) // 2)

@@ -169,6 +169,12 @@ def make_pairs(labels, n_folds=10, per_fold=300, seed=0):
     return Pairs(first, second, labels[first] == labels[second], np.repeat(np.arange(n_folds), 2 * per_fold))
 
 
+def pairs_a_fold(labels):
+    """How many pairs a fold of ten to draw with `make_pairs`: LFW's 300, or half of what a smaller set can give."""
+    counts = np.bincount(labels)
+    return min(300, max(1, int((counts * (counts - 1)).sum() // 40)))
+
+
 def _same_pairs(people, wanted, rng):
     """Up to `wanted` pairs (n, 2) of one person's images, spread evenly over the people."""
     pairs, turn = [np.empty((0, 2), dtype=np.int64)], [np.empty(0)]
