@@ -19,7 +19,7 @@ sys.path.insert(0, str(BOOK / "_tools"))
 
 import book_source  # noqa: E402
 import twins  # noqa: E402
-from book_source import Labels, TwinError, chapters, repository, setup_cell  # noqa: E402
+from book_source import Labels, TwinError, notebooks, repository, setup_cell  # noqa: E402
 from run_twin import run_twin  # noqa: E402
 
 CHAPTER = """\
@@ -127,10 +127,21 @@ assert 1 < 2
 ```python
 untouched("{term}`x`")
 ```
+
+```{quiz}
+- ask: 'What is {math}`a_b`?'
+  answers:
+    - {right: "A {term}`face`.", because: "See {eq}`eq-a`."}
+    - {wrong: "$-1$", because: "No."}
+- ask: How many?
+  number: 12
+  because: Counted.
+  hints: {20: Maps.}
+```
 """
 TWIN = r"""# Second
 
-*Chapter 2 of [DeepID-lite](https://github.com/o/r)* · [open in Colab](https://colab.research.google.com/github/o/r/blob/m/book/02_second.ipynb) · module [`deepid_lite/nets.py`](https://github.com/o/r/blob/m/deepid_lite/nets.py) · takes about 5 seconds on two cores
+*Chapter 2 of [DeepID-lite](https://github.com/o/r)* · [open in Colab](https://colab.research.google.com/github/o/r/blob/m/book/02_second.ipynb) · module [`deepid_lite/nets.py`](https://github.com/o/r/blob/m/deepid_lite/nets.py) · reading: about 5 minutes · running: about 5 seconds on two cores
 
 ## Why
 
@@ -199,6 +210,33 @@ assert 1 < 2
 ```python
 untouched("{term}`x`")
 ```
+
+**1.** What is $a_b$?
+
+Choose one.
+
+- **A.** A face.
+- **B.** $-1$
+
+<details>
+<summary>Answer</summary>
+
+**A is right.** See (2.1).
+
+**B is wrong.** No.
+
+</details>
+
+**2.** How many?
+
+<details>
+<summary>Answer</summary>
+
+**12 is right.** Counted.
+
+**Not 20.** Maps.
+
+</details>
 -----
 ## References
 
@@ -277,6 +315,8 @@ def test_numbers_and_links_reach_across_chapters(small_book):
     ("```{figure} figures/still.svg\n:alt: A circle\n\nCaption.\n```", "has no name"),
     ("```{math}\n:label: eq-a\na\n```\n\n```{math}\n:label: eq-a\na\n```", "used twice"),
     ("$$\na\n$$ (eq-b)", "use the math directive"),
+    ("```{quiz}\n- ask: Why\n  number: 1\n```", "no because"),
+    ("```{quiz}\n- ask: Why {unknown}`x`\n  number: 1\n  because: x\n```", "role 'unknown'"),
     ("```{dropdown} With `code`\nx\n```", "title must not hold backticks"),
     ("```{code-cell} ipython3\n:tags: [remove-cell]\n\nx = 1\n```", "remove-cell"),
 ])
@@ -311,7 +351,7 @@ def test_real_twins_convert_as_a_command():
     assert done.returncode == 0, done.stderr
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", notebooks())
 def test_twin_is_in_step_and_has_no_outputs(name):
     written = (BOOK / f"{name}.ipynb").read_text(encoding="utf-8")
     assert written == twins.to_text(twins.convert(name)), f"book/{name}.ipynb is old: run `make twins`"
@@ -322,10 +362,10 @@ def test_twin_is_in_step_and_has_no_outputs(name):
 
 
 def test_no_twin_without_a_chapter():
-    assert {path.stem for path in BOOK.glob("*.ipynb")} == set(chapters())
+    assert {path.stem for path in BOOK.glob("*.ipynb")} == set(notebooks())
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", notebooks())
 def test_twin_is_plain_markdown_with_addresses_that_exist(name):
     links = repository()
     roots = {links["blob"]: ROOT, links["raw"]: BOOK, links["colab"]: BOOK}
@@ -341,7 +381,7 @@ def test_twin_is_plain_markdown_with_addresses_that_exist(name):
 
 
 def test_labels_of_the_book_are_unique():
-    assert Labels(chapters()).titles.keys() == set(chapters())
+    assert Labels(notebooks()).titles.keys() == set(notebooks())
 
 
 # --- running ---
@@ -357,10 +397,10 @@ def runs():
         return subprocess.run(command, text=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})
 
     with ThreadPoolExecutor(max_workers=2) as pool:
-        yield {name: pool.submit(run, name) for name in chapters()}
+        yield {name: pool.submit(run, name) for name in notebooks()}
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", notebooks())
 def test_twin_runs_from_an_empty_folder_without_sphinx(runs, name):
     done = runs[name].result()
     assert done.returncode == 0, done.stderr[-3000:]

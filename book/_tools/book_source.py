@@ -1,6 +1,7 @@
 """The book's sources as the twins and the Sphinx extension read them: address, order, structure, labels."""
 
 import functools
+import math
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mdit_py_plugins.myst_blocks import myst_block_plugin
 
 BOOK = Path(__file__).resolve().parent.parent
 ROOT = BOOK.parent
+OWN_FACES = "Your own faces"  # the part of the table of contents whose pages are notebooks without a number
 DIRECTIVE = re.compile(r"\{([\w:-]+)\}\s*(.*)")
 
 
@@ -41,6 +43,13 @@ def chapters() -> list[str]:
     """The numbered chapters in the order of the table of contents, without suffix."""
     toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
     return [page["file"] for part in toc["parts"] if part.get("numbered") for page in part["chapters"]]
+
+
+def notebooks() -> list[str]:
+    """Every page that has a twin: the numbered chapters, then the pages of the part OWN_FACES."""
+    toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
+    own = [part for part in toc["parts"] if part.get("caption") == OWN_FACES]
+    return chapters() + [page["file"] for part in own for page in part["chapters"]]
 
 
 @functools.cache
@@ -120,13 +129,28 @@ def read_chapter(name: str):
     return jupytext.read(BOOK / f"{name}.md", fmt="md:myst")
 
 
+def reading_minutes(name: str) -> int:
+    """How long a page takes to read, at 200 words and 20 lines of code a minute, to the next five minutes."""
+    cells = read_chapter(name).cells
+    words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
+    lines = sum(len(cell.source.splitlines()) for cell in cells
+                if cell.cell_type == "code" and "setup" not in cell.metadata.get("tags", ()))
+    return 5 * max(1, math.ceil((words / 200 + lines / 20) / 5))
+
+
 class Labels:
-    """What the labels refer to: `found[label]` is (chapter, text). Numbers follow Sphinx: chapter.count."""
+    """What the labels refer to: `found[label]` is (chapter, text).
+
+    Numbers follow Sphinx: chapter.count, and a count alone, going on from page to page, where pages have no number.
+    """
 
     def __init__(self, names: list[str]):
         self.found, self.titles = {}, {}
-        for number, name in enumerate(names, 1):
-            self.number, self.name, self.counts, self.pending = number, name, {}, []
+        numbered, unnumbered = chapters(), {}
+        for name in names:
+            chapter = name in numbered
+            self.prefix = f"{numbered.index(name) + 1}." if chapter else ""
+            self.name, self.counts, self.pending = name, {} if chapter else unnumbered, []
             for cell in read_chapter(name).cells:
                 if cell.cell_type == "markdown":
                     self._collect(cell.source)
@@ -137,7 +161,7 @@ class Labels:
         kind = pattern.split()[0]
         self.counts[kind] = self.counts.get(kind, 0) + 1
         if label:
-            self._set(label, pattern.format(f"{self.number}.{self.counts[kind]}"))
+            self._set(label, pattern.format(f"{self.prefix}{self.counts[kind]}"))
 
     def _set(self, label: str, text: str):
         if label in self.found:
@@ -162,5 +186,5 @@ class Labels:
                     self._add("Table {}", options.get("name"))
                 elif name == "exercise":
                     self._add("Exercise {}", options.get("label"))
-                if name not in ("math", "code-block", "figure", "image"):
+                if name not in ("math", "code-block", "figure", "image", "quiz"):
                     self._collect(body)

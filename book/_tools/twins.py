@@ -23,12 +23,15 @@ from book_source import (
     bibliography,
     chapters,
     figure_of,
+    notebooks,
     parser,
     pieces,
     read_chapter,
+    reading_minutes,
     repository,
 )
 from markdown_it import MarkdownIt
+from questions import HOW, QuizError, read_questions
 
 BOXES = {"note": "Note", "tip": "Tip", "important": "Important", "warning": "Warning", "seealso": "See also",
          "margin": "Aside", "admonition": "Note"}
@@ -46,8 +49,8 @@ TITLED = re.compile(r"(.*?)\s*<([^<>]+)>", re.S)
 class Converter:
     """Turns one chapter's Markdown cells into plain Markdown."""
 
-    def __init__(self, name: str, labels: Labels, number: int):
-        self.name, self.labels, self.number, self.cited = name, labels, number, []
+    def __init__(self, name: str, labels: Labels):
+        self.name, self.labels, self.cited = name, labels, []
         self.repository = repository()
 
     def fail(self, what: str):
@@ -97,11 +100,13 @@ class Converter:
         return f"<details>\n<summary>{summary}</summary>\n\n{text}\n\n</details>"
 
     def do_chapter_card(self, argument, options, body):
-        links = [f"*Chapter {self.number} of [DeepID-lite]({self.repository['url']})*"]
+        place = f"Chapter {chapters().index(self.name) + 1}" if self.name in chapters() else "A notebook"
+        links = [f"*{place} of [DeepID-lite]({self.repository['url']})*"]
         links.append(f"[open in Colab]({self.repository['colab']}/{self.name}.ipynb)")
         links += [f"module [`deepid_lite/{module}.py`]({self.repository['blob']}/deepid_lite/{module}.py)"
                   for module in re.split(r",\s*", options["module"])]
-        links.append(f"takes about {options['time']} on {options['needs']}")
+        links.append(f"reading: about {reading_minutes(self.name)} minutes")
+        links.append(f"running: about {options['time']} on {options['needs']}")
         return " · ".join(links)
 
     def do_dropdown(self, argument, options, body):
@@ -146,6 +151,25 @@ class Converter:
 
     def do_solution_end(self, argument, options, body):
         return ""
+
+    def do_quiz(self, argument, options, body):
+        try:
+            questions = read_questions(body)
+        except QuizError as error:
+            self.fail(f"quiz: {error}")
+        return "\n\n".join(self.question(question, place) for place, question in enumerate(questions, 1))
+
+    def question(self, question, place: int) -> str:
+        parts = [f"**{place}.** {self.text(question.ask)}"]
+        if question.kind == "number":
+            reasons = [f"**{question.right} is right.** {self.text(question.because)}"]
+            reasons += [f"**Not {wrong}.** {self.text(text)}" for wrong, text in question.hints.items()]
+        else:
+            choices = [f"- **{letter}.** {self.text(answer.text)}" for letter, answer in question.lettered()]
+            parts += [HOW[question.kind], "\n".join(choices)]
+            reasons = [f"**{letter} is {'right' if answer.right else 'wrong'}.** {self.text(answer.because)}"
+                       for letter, answer in question.lettered()]
+        return "\n\n".join([*parts, self.details("Answer", "\n\n".join(reasons))])
 
     # roles, links and pictures in running text
 
@@ -234,8 +258,8 @@ def check_plain(text: str, name: str):
 
 def convert(name: str, labels: Labels | None = None):
     """The twin of the chapter `name` (no suffix) as a notebook without outputs."""
-    labels = labels or Labels(chapters())
-    converter = Converter(name, labels, chapters().index(name) + 1)
+    labels = labels or Labels(notebooks())
+    converter = Converter(name, labels)
     cells, seen = [], {}
 
     def add(kind, source, tags=()):
@@ -284,8 +308,8 @@ def main(arguments=None) -> int:
     command.add_argument("--run", action="store_true", help="run from an empty folder, write nothing")
     options = command.parse_args(arguments)
     try:
-        labels = Labels(chapters())
-        for name in [Path(c).stem for c in options.chapter] or chapters():
+        labels = Labels(notebooks())
+        for name in [Path(c).stem for c in options.chapter] or notebooks():
             notebook = convert(name, labels)
             if options.run:
                 from run_twin import run_twin
