@@ -278,7 +278,8 @@ def f(what):
     return 1
 for name in ("q1", "q7"):
     file = exception_test.ExceptionTestFile.from_string(text.replace("NAME", name))
-    file.run(dict(f=f))
+    shell.user_ns.update(file=file, f=f)
+    shell.run_cell("file.run(dict(f=f))").raise_error()
     print(name, file.score, [result.message.splitlines()[-1][:40] for result in file.test_case_results])
 """
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=60,
