@@ -201,10 +201,14 @@ Because.
 
 How?
 
-**Solution to Exercise 2.2**
+<details>
+<summary>Solution to Exercise 2.2</summary>
 
 So:
+
+</details>
 -----
+# @title Solution to Exercise 2.2
 assert 1 < 2
 -----
 ```python

@@ -36,6 +36,7 @@ from questions import HOW, QuizError, read_questions
 BOXES = {"note": "Note", "tip": "Tip", "important": "Important", "warning": "Warning", "seealso": "See also",
          "margin": "Aside", "admonition": "Note"}
 PYTHON_ROLES = {f"py:{kind}" for kind in ("mod", "func", "class", "meth", "attr", "data", "exc")}
+MARK = "\0"  # stands around the title of a solution with code, and doubled at its end
 CODE_TAGS = {"setup", "hide-input", "hide-output", "remove-output", "raises-exception"}
 # One pass over running text; what stands first wins, so that nothing inside code or mathematics is touched.
 INLINE = re.compile(
@@ -50,6 +51,7 @@ class Converter:
     """Turns one chapter's Markdown cells into plain Markdown."""
 
     def __init__(self, name: str, labels: Labels):
+        self.solving = ""  # the title of the solution that is being read, "" between solutions
         self.name, self.labels, self.cited = name, labels, []
         self.repository = repository()
 
@@ -146,11 +148,21 @@ class Converter:
         return self.details(f"Solution to {self.reference(argument)}", self.text(body))
 
     def do_solution_start(self, argument, options, body):
-        # not folded: the code cells that follow cannot stand inside <details>
-        return f"**Solution to {self.reference(argument)}**"
+        # a part that has code cells: its text and its cells are folded one by one, see `folded` and `convert`
+        return f"{MARK}Solution to {self.reference(argument)}{MARK}"
 
     def do_solution_end(self, argument, options, body):
-        return ""
+        return MARK + MARK
+
+    def folded(self, text: str) -> str:
+        """Fold what stands between the marks of a solution, which may begin or end in another cell."""
+        parts = []
+        for i, part in enumerate(text.split(MARK)):
+            if i % 2:
+                self.solving = part
+            elif part.strip():
+                parts.append(self.details(self.solving, part.strip("\n")) if self.solving else part.strip("\n"))
+        return "\n\n".join(parts)
 
     def do_quiz(self, argument, options, body):
         try:
@@ -262,25 +274,28 @@ def convert(name: str, labels: Labels | None = None):
     converter = Converter(name, labels)
     cells, seen = [], {}
 
-    def add(kind, source, tags=()):
+    def add(kind, source, tags=(), title=""):
         if not source.strip():
             return
+        source = f"# @title {title}\n{source}" if title else source
         # the id follows from the text: an edit changes the ids of the cells that it touches and no others
         digest = hashlib.sha256(f"{kind}\n{source}".encode()).hexdigest()[:12]
         seen[digest] = seen.get(digest, -1) + 1
         cell = getattr(nbformat.v4, f"new_{kind}_cell")(source, metadata={"tags": list(tags)} if tags else {})
+        if title:  # Colab shows the title alone, JupyterLab three dots; both open with a click and run as they are
+            cell.metadata |= {"cellView": "form", "jupyter": {"source_hidden": True}}
         cell["id"] = digest + (f"-{seen[digest]}" if seen[digest] else "")
         cells.append(cell)
 
     for cell in read_chapter(name).cells:
         if cell.cell_type == "markdown":
-            text = converter.text(cell.source)
+            text = converter.folded(converter.text(cell.source))
             check_plain(text, name)
             add("markdown", text)
             continue
         if unknown := set(cell.metadata.get("tags", ())) - CODE_TAGS:
             converter.fail(f"cell tags {sorted(unknown)} are not supported")
-        add("code", cell.source, [t for t in cell.metadata.get("tags", ()) if t == "raises-exception"])
+        add("code", cell.source, [t for t in cell.metadata.get("tags", ()) if t == "raises-exception"], converter.solving)
         if figure := figure_of(cell):
             add("markdown", f"**{labels.found[figure['name']][1]}.** {converter.inline(figure['caption'])}")
     if converter.cited:
