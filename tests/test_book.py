@@ -13,9 +13,21 @@ ROOT = Path(__file__).resolve().parent.parent
 BOOK = ROOT / "book"
 sys.path.insert(0, str(BOOK / "_tools"))
 
+import book_source  # noqa: E402
 import build  # noqa: E402
 import deepid_book  # noqa: E402
-from book_source import chapters, figure_of, read_chapter, repository, setup_cell  # noqa: E402
+from accessible import mend  # noqa: E402
+from book_source import (  # noqa: E402
+    chapters,
+    figure_of,
+    notebooks,
+    pieces,
+    read_chapter,
+    reading_minutes,
+    repository,
+    setup_cell,
+)
+from questions import read_questions  # noqa: E402
 
 CORE = ["torch", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "matplotlib", "seaborn", "tqdm",
         "pooch", "typer", "accelerate", "safetensors"]
@@ -57,7 +69,7 @@ def texts(*suffixes):
 
 def test_core_dependencies():
     assert [plain_name(line) for line in project()["dependencies"]] == CORE
-    assert set(project()["optional-dependencies"]) == {"book", "search", "coursework", "dev"}
+    assert {"book", "search", "coursework", "onnx", "browser", "detect", "dev"} <= set(project()["optional-dependencies"])
 
 
 def test_everything_asked_for_is_pinned():
@@ -74,18 +86,29 @@ def test_environment_agrees_with_constraints():
     listed = dict(line.lower().split("==") for line in lines[1:-1])
     assert listed == {name: pins()[name] for name in listed}
     groups = project()["optional-dependencies"]
-    wanted = project()["dependencies"] + groups["book"] + groups["dev"]
+    installed = re.search(r'-e "\.\[(.*)\]"', (ROOT / "Makefile").read_text(encoding="utf-8"))[1].split(",")
+    wanted = project()["dependencies"] + [line for name in installed for line in groups[name]]
     assert set(listed) == {plain_name(line) for line in wanted}
 
 
 def test_make_help_lists_every_target():
     shown = subprocess.run(["make", "help"], cwd=ROOT, text=True, capture_output=True, check=True).stdout
-    assert {"book", "test", "lint", "twins", "lite", "clean", "help"} <= set(re.findall(r"make (\w+)", shown))
+    targets = re.search(r"^\.PHONY: (.*)$", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)[1].split()
+    assert set(targets) == set(re.findall(r"^ +make (\w+)\t", shown, re.M))
+    assert {"book", "test", "coursework", "browser", "help"} <= set(targets)
 
 
 def test_ci_builds_the_book_first_and_tests_last():
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
-    assert [line for line in lines if line.startswith("make ")][0] == "make book" and lines[-1] == "make test"
+    made = [line.removeprefix("make ") for line in lines if line.startswith("make ")]
+    assert made[0] == "book" and {"coursework", "browser"} <= set(made) and lines[-1] == "make test"
+
+
+def test_browser_tests_wait_for_their_own_target():
+    folders = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
+    assert "browser" in folders["norecursedirs"]
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    assert "pytest -q tests/browser" in makefile and "browser" in re.search(r'-e "\.\[(.*)\]"', makefile)[1].split(",")
 
 
 # --- sources ---
@@ -98,7 +121,7 @@ def test_every_page_of_the_contents_exists():
     assert set(BOOK.glob("*.md")) == listed, "a page is missing in book/_toc.yml"
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", notebooks())
 def test_chapter(name):
     cells = read_chapter(name).cells
     code = [cell for cell in cells if cell.cell_type == "code"]
@@ -114,6 +137,15 @@ def test_chapter(name):
 
 
 @pytest.mark.parametrize("name", chapters())
+def test_chapter_ends_with_a_quiz_of_three_to_five_questions(name):
+    blocks = [piece for cell in read_chapter(name).cells if cell.cell_type == "markdown"
+              for piece in pieces(cell.source)]
+    places = [place for place, block in enumerate(blocks) if block[:2] == ("directive", "quiz")]
+    assert len(places) == 1 and 3 <= len(read_questions(blocks[places[0]][4])) <= 5
+    assert blocks[places[0] - 1][2] == "Check yourself", "the quiz has its heading"
+
+
+@pytest.mark.parametrize("name", notebooks())
 def test_chapter_card_names_modules_that_exist(name):
     card = re.search(r"^:module: (.*)$", read_chapter(name).cells[0].source, re.M)[1]
     for module in re.split(r",\s*", card):
@@ -174,6 +206,31 @@ def test_execution_key_follows_package_results_and_constraints(tmp_path, monkeyp
         (tmp_path / name).write_text("2", encoding="utf-8")
         keys.add(deepid_book.execution_key())
     assert len(keys) == 5
+
+
+def test_mends_change_a_page_once_and_leave_the_rest():
+    page = """<button class="btn search-button-field pst-js-only" title="Search" aria-label="Search">Search</button>
+<button class="btn theme-switch-button" aria-label="Color mode"><i class="theme-switch fa" title="Light"></i></button>
+<summary aria-label="Toggle hidden content"><p>Show</p></summary><div id="pst-primary-sidebar" class="a"></div>
+<div class="citation" role="doc-biblioentry">x</div>
+<th class="head text-left"><p></p></th><th class="head"><p>a</p></th><a title="kept" aria-label="kept">x</a>"""
+    once = mend(page)
+    assert mend(once) == once
+    assert once.count("aria-label") == 3 and 'aria-label="Color mode"' in once and 'title="Light"' not in once
+    assert 'role="navigation" aria-label="Book"' in once and 'role="listitem"' in once
+    assert '<td class="head text-left"></td><th class="head"><p>a</p></th>' in once
+    assert '<a title="kept" aria-label="kept">' in once
+
+
+def test_reading_time_follows_the_text(monkeypatch, tmp_path):
+    monkeypatch.setattr(book_source, "BOOK", tmp_path)
+    head = "---\nkernelspec: {name: python3, display_name: Python 3, language: python}\n---\n"
+    code = "\n\n```{code-cell} ipython3\n" + "x = 1\n" * 100 + "```\n"
+    times = []
+    for place, text in enumerate(["one two", "word " * 1990, "word " * 1990 + code]):
+        (tmp_path / f"page{place}.md").write_text(head + text, encoding="utf-8")
+        times.append(reading_minutes(f"page{place}"))
+    assert times == [5, 10, 15]
 
 
 def test_docstrings_become_text():

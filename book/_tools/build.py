@@ -7,10 +7,15 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
-from book_source import BOOK, ROOT, Labels, chapters
+import yaml
+from book_source import BOOK, ROOT, Labels, notebooks
 from run_twin import plain_ipython
 
 HTML = ROOT / "_build" / "html"
+INDEX = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><title>{title}</title><link rel="icon" href="_static/favicon.svg">
+<meta http-equiv="refresh" content="0; url={target}"></head><body><p><a href="{target}">{title}</a></p></body></html>
+"""
 FOREIGN = re.compile(r"(?:[a-z]+:)?//")
 RAW_MYST = re.compile(r"\{(?:cite|term|eq|numref|ref|doc|py):?\w*\}`[^`]*`|^```\{[\w-]+\}", re.M)
 
@@ -28,8 +33,15 @@ def build() -> int:
 
 def place_twins():
     """The page's own `.ipynb` download is raw MyST: put the Colab twin in its place."""
-    for name in chapters():
+    for name in notebooks():
         shutil.copyfile(BOOK / f"{name}.ipynb", HTML / "_sources" / f"{name}.ipynb")
+
+
+def finish_index():
+    """Jupyter Book's index.html is one line that leads to the first page: give it a language, a title and an icon."""
+    target = re.search(r"url=([\w.-]+)", (HTML / "index.html").read_text(encoding="utf-8"))[1]
+    title = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["title"]
+    (HTML / "index.html").write_text(INDEX.format(title=title, target=target), encoding="utf-8")
 
 
 def number_mismatches() -> list[str]:
@@ -40,7 +52,7 @@ def number_mismatches() -> list[str]:
         for numbers in kinds.values():
             sphinx |= {(page, label): ".".join(map(str, number)) for label, number in numbers.items()}
     wrong = []
-    for label, (page, text) in Labels(chapters()).found.items():
+    for label, (page, text) in Labels(notebooks()).found.items():
         if match := re.fullmatch(r"(?:Fig\.|Table|Exercise) ([\d.]+)", text):
             expected = sphinx.get((page, label))
         elif match := re.fullmatch(r"\(([\d.]+)\)", text):
@@ -86,6 +98,7 @@ def main() -> int:
         print("make book: the build failed; the messages above say where", file=sys.stderr)
         return code
     place_twins()
+    finish_index()
     wrong = [fault for page in sorted(HTML.glob("*.html"))
              for fault in page_faults(page.name, page.read_text(encoding="utf-8"))]
     if wrong := number_mismatches() + wrong:

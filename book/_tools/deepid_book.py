@@ -3,6 +3,7 @@
 - `chapter-card`: the line under a chapter's title (Colab, notebook, module, time, hardware);
 - the cache of executed chapters is keyed on everything that a chapter's output depends on;
 - MathJax is served from the book itself; scripts that would load from another host are dropped;
+- links to the glossary carry the term's definition;
 - docstrings are plain text: they are shown as they are, not read as reStructuredText.
 """
 
@@ -12,7 +13,8 @@ import re
 import shutil
 from pathlib import Path
 
-from book_source import BOOK, ROOT, chapters, repository
+from accessible import mend_pages
+from book_source import BOOK, ROOT, notebooks, reading_minutes, repository
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
@@ -38,7 +40,8 @@ class ChapterCard(SphinxDirective):
         line = nodes.paragraph(classes=["chapter-card"])
         for text, address in items:
             line += [nodes.reference("", text, refuri=address, internal=False), nodes.Text(" · ")]
-        line += nodes.Text(f"about {self.options['time']} on {self.options['needs']}")
+        line += nodes.Text(f"reading: about {reading_minutes(name)} minutes · "
+                           f"running: about {self.options['time']} on {self.options['needs']}")
         return [line]
 
 
@@ -73,9 +76,24 @@ def own_scripts_only(app, pagename, templatename, context, doctree):
         name, body = str(script.filename or ""), script.attributes.get("body") or ""
         if "thebe" in name.lower() or "THEBE" in body or (name and name in seen):
             continue
+        if name.endswith("/quiz.js") and 'class="quiz"' not in context.get("body", ""):
+            continue
         seen.add(name)
         kept.append(script)
     context["script_files"] = kept
+
+
+def define_terms(app, doctree, docname):
+    """Links to the glossary get the definition as their title, as citations have theirs from sphinxcontrib-bibtex."""
+    if "glossary" not in app.env.found_docs:
+        return
+    links = [node for node in doctree.findall(nodes.reference) if "#term-" in node.get("refuri", "")]
+    definitions = {}
+    for item in app.env.get_doctree("glossary").findall(nodes.definition_list_item) if links else ():
+        text = " ".join(item.next_node(nodes.definition).astext().split())
+        definitions |= {name: text for term in item.findall(nodes.term) for name in term["ids"]}
+    for node in links:
+        node["reftitle"] = definitions.get(node["refuri"].partition("#")[2], "")
 
 
 def copy_mathjax(app, exception):
@@ -126,7 +144,7 @@ def list_modules(app, docname, source):
 
 def check_twins_exist(app, config):
     """The Colab button needs a notebook beside the page when the book is built."""
-    for name in chapters():
+    for name in notebooks():
         if (BOOK / f"{name}.md").is_file() and not (BOOK / f"{name}.ipynb").is_file():
             raise FileNotFoundError(f"book/{name}.ipynb is missing: run `make twins`")
 
@@ -139,5 +157,7 @@ def setup(app):
     app.connect("html-page-context", own_scripts_only, priority=900)
     app.connect("source-read", list_modules)
     app.connect("autodoc-process-docstring", plain_docstring)
+    app.connect("doctree-resolved", define_terms)
     app.connect("build-finished", copy_mathjax)
+    app.connect("build-finished", mend_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
