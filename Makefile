@@ -4,7 +4,7 @@ VENV   := .venv
 PY     := $(VENV)/bin/python
 STAMP  := $(VENV)/.deepid-installed
 
-.PHONY: help book test lint twins lite bench clean
+.PHONY: help book test lint twins lite bench coursework browser pdf epub clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z]*\):.*##  *\(.*\)/  make \1	\2/p' Makefile
@@ -13,7 +13,7 @@ help:  ## list the targets
 $(STAMP): pyproject.toml constraints.txt
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.12")'
 	test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book,dev]"
+	$(PY) -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book,browser,coursework,dev]"
 	touch $@
 
 book: $(STAMP)  ## execute every chapter on the synthetic faces and build the book into _build/html
@@ -34,6 +34,18 @@ lite: $(STAMP)  ## train the net that ships in the package anew
 
 bench: $(STAMP)  ## measure speed on this machine, one table within ten minutes, recorded for the book
 	$(PY) benchmarks/bench.py
+
+coursework: $(STAMP)  ## make the problem sets in _build/coursework and prove points, messages, time limits and secrecy
+	$(PY) coursework/_tools/coursework.py check
+
+browser: $(STAMP)  ## test the built book in Chromium: every page, quizzes, figures, search, accessibility
+	$(PY) -m pytest -q tests/browser
+
+pdf: $(STAMP)  ## print the book into _build/deepid-lite.pdf (needs Chromium)
+	$(PY) book/_tools/editions.py pdf
+
+epub: $(STAMP)  ## pack the book into _build/deepid-lite.epub (needs Chromium)
+	$(PY) book/_tools/editions.py epub
 
 clean:  ## remove what the other targets made, the virtual environment too
 	rm -rf _build $(VENV) *.egg-info .pytest_cache .ruff_cache .hypothesis

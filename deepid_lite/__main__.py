@@ -1,4 +1,4 @@
-"""The command line: deepid data | train | evaluate | info | regions | search | reproduce | claims."""
+"""The command line: deepid data | train | evaluate | info | export | regions | search | reproduce | claims."""
 
 import sys
 from pathlib import Path
@@ -188,6 +188,20 @@ def info(
     print(as_text(found.net))
     for key, value in found.card.items():
         print(f"{key}: {value}")
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="the .onnx file to write")],
+    model: Annotated[str, typer.Option(help="lite, webfaces, or a model.safetensors that train wrote")] = "lite",
+    layer: Annotated[list[int] | None, typer.Option(help="1 to 4 for FC-1 to FC-4, may be repeated; default 4")] = None,
+):
+    """Write a net as an ONNX file: region crops in, features of the picture and its mirror image out."""
+    from .onnx_export import export_onnx
+    from .pretrained import pretrained
+
+    export_onnx(pretrained(model), out, tuple(layer or (4,)))
+    print(out)
 
 
 @app.command()
