@@ -69,7 +69,8 @@ def texts(*suffixes):
 
 def test_core_dependencies():
     assert [plain_name(line) for line in project()["dependencies"]] == CORE
-    assert {"book", "search", "coursework", "onnx", "browser", "detect", "dev"} <= set(project()["optional-dependencies"])
+    extras = {"book", "search", "coursework", "onnx", "browser", "detect", "dev"}
+    assert extras <= set(project()["optional-dependencies"])
 
 
 def test_everything_asked_for_is_pinned():

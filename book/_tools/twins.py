@@ -295,7 +295,8 @@ def convert(name: str, labels: Labels | None = None):
             continue
         if unknown := set(cell.metadata.get("tags", ())) - CODE_TAGS:
             converter.fail(f"cell tags {sorted(unknown)} are not supported")
-        add("code", cell.source, [t for t in cell.metadata.get("tags", ()) if t == "raises-exception"], converter.solving)
+        tags = [tag for tag in cell.metadata.get("tags", ()) if tag == "raises-exception"]
+        add("code", cell.source, tags, converter.solving)
         if figure := figure_of(cell):
             add("markdown", f"**{labels.found[figure['name']][1]}.** {converter.inline(figure['caption'])}")
     if converter.cited:
