@@ -124,12 +124,12 @@ def copy_files(app, exception):
     """Everything that the page loads goes to `_static/demo` of the HTML book."""
     if exception is not None or app.builder.name != "html":
         return
+    target = Path(app.outdir, PUBLIC)
+    shutil.rmtree(target, ignore_errors=True)
     dist, missing = runtime()
     if missing:
         log.info(f"browser page: {missing}; it shows a still picture")
         return
-    target = Path(app.outdir, PUBLIC)
-    shutil.rmtree(target, ignore_errors=True)
     shutil.copytree(data(), target, ignore=shutil.ignore_patterns("still.png"))
     shutil.copytree(OWN, target, dirs_exist_ok=True)
     (target / "ort").mkdir()

@@ -2,6 +2,7 @@
 
 import base64
 import io
+import json
 import sys
 
 import numpy as np
@@ -332,3 +333,22 @@ def test_without_its_files_it_stays_a_still_picture(page, address):
     page.get_by_role("button", name="Run the net").click()
     page.get_by_text("The net could not be started. net.onnx is missing").wait_for()
     assert page.get_by_role("img", name="Two drawn pictures of one person").is_visible()
+
+
+def test_the_lock_has_checksums_and_no_addresses():
+    packages = json.loads(web_packages.LISTS[1].read_text())["packages"]
+    named = {name: entry for name, entry in packages.items() if name}
+    assert {"node_modules/onnxruntime-web", "node_modules/axe-core"} <= set(named)
+    assert all(entry["integrity"].startswith("sha512-") and "resolved" not in entry for entry in named.values())
+
+
+def test_what_is_missing_for_the_packages_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.setenv("npm_config_registry", "http://127.0.0.1:9")  # nobody answers there
+    monkeypatch.setenv("npm_config_cache", str(tmp_path / "cache"))
+    monkeypatch.setenv("npm_config_fetch_retries", "0")
+    with pytest.raises(web_packages.PackagesMissing, match=r"^npm ci failed \(.*ECONNREFUSED.*\): check the network"):
+        web_packages.folder(tmp_path / "web")
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(web_packages.PackagesMissing, match=r"^npm is not installed: .*$"):
+        web_packages.folder(tmp_path / "web")
+    assert not (tmp_path / "web" / "installed").exists()
