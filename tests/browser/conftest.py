@@ -71,7 +71,9 @@ def watch(page):
 
     page.on("console", lambda message: message.type == "error" and say("console", message.text))
     page.on("pageerror", lambda error: say("error", error))
-    page.on("requestfailed", lambda request: say("failed", f"{request.url} ({request.failure})"))
+    # aborted: the browser itself gave up a request, as when a page sends the reader on before its icon is there
+    page.on("requestfailed", lambda request: request.failure == "net::ERR_ABORTED"
+            or say("failed", f"{request.url} ({request.failure})"))
     page.on("response", lambda answer: answer.status >= 400 and say("failed", f"{answer.url} ({answer.status})"))
     page.on("request", lambda request: request.url.startswith(LOCAL) or say("foreign", request.url))
     return page
