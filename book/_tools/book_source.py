@@ -22,10 +22,20 @@ class TwinError(ValueError):
     """What the generator cannot turn into plain Markdown; its text names the chapter and the piece."""
 
 
+def settings() -> dict:
+    """`_config.yml`."""
+    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
+
+
+def contents() -> dict:
+    """`_toc.yml`: the first page under "root", then "parts" with their captions and chapters."""
+    return yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
+
+
 def repository() -> dict:
     """The one constant: `repository` of `_config.yml`, with the addresses that follow from it."""
-    settings = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["repository"]
-    url, branch, folder = settings["url"], settings["branch"], settings["path_to_book"]
+    found = settings()["repository"]
+    url, branch, folder = found["url"], found["branch"], found["path_to_book"]
     slug = url.removeprefix("https://github.com/")
     return {"url": url, "branch": branch, "blob": f"{url}/blob/{branch}",
             "book": f"{url}/blob/{branch}/{folder}",
@@ -41,14 +51,12 @@ def setup_cell() -> str:
 
 def chapters() -> list[str]:
     """The numbered chapters in the order of the table of contents, without suffix."""
-    toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
-    return [page["file"] for part in toc["parts"] if part.get("numbered") for page in part["chapters"]]
+    return [page["file"] for part in contents()["parts"] if part.get("numbered") for page in part["chapters"]]
 
 
 def notebooks() -> list[str]:
     """Every page that has a twin: the numbered chapters, then the pages of the part OWN_FACES."""
-    toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
-    own = [part for part in toc["parts"] if part.get("caption") == OWN_FACES]
+    own = [part for part in contents()["parts"] if part.get("caption") == OWN_FACES]
     return chapters() + [page["file"] for part in own for page in part["chapters"]]
 
 

@@ -7,8 +7,7 @@ import subprocess
 import sys
 from html.parser import HTMLParser
 
-import yaml
-from book_source import BOOK, ROOT, Labels, notebooks
+from book_source import BOOK, ROOT, Labels, notebooks, settings
 from run_twin import plain_ipython
 
 HTML = ROOT / "_build" / "html"
@@ -40,8 +39,7 @@ def place_twins():
 def finish_index():
     """Jupyter Book's index.html is one line that leads to the first page: give it a language, a title and an icon."""
     target = re.search(r"url=([\w.-]+)", (HTML / "index.html").read_text(encoding="utf-8"))[1]
-    title = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["title"]
-    (HTML / "index.html").write_text(INDEX.format(title=title, target=target), encoding="utf-8")
+    (HTML / "index.html").write_text(INDEX.format(title=settings()["title"], target=target), encoding="utf-8")
 
 
 def number_mismatches() -> list[str]:

@@ -138,7 +138,7 @@ def copy_files(app, exception):
 
 
 def setup(app):
-    app.add_node(demo_html, html=(visit_html, None), epub=(skip, None), latex=(skip, None), text=(skip, None))
+    app.add_node(demo_html, html=(visit_html, None), latex=(skip, None), text=(skip, None))
     app.add_directive("browser-demo", BrowserDemo)
     app.add_directive("browser-try", BrowserTry)
     app.connect("env-get-outdated", outdated)

@@ -16,8 +16,9 @@ import tomllib
 from html import escape
 from pathlib import Path
 
+import book_source
 import yaml
-from book_source import BOOK, ROOT, repository
+from book_source import BOOK, ROOT, repository, settings
 from edition_checks import epub_faults, page_faults, pdf_faults, starts_of_pages
 from edition_chromium import chromium, find_chromium, mathjax, to_mathml
 from edition_epub import navigation, pack, package
@@ -44,13 +45,9 @@ window.MathJax = {{chtml: {{fontURL: "{mathjax}/output/chtml/fonts/woff-v2"}},
 
 # --- the book ---
 
-def settings() -> dict:
-    return yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
-
-
 def contents() -> list[tuple[str, list[str]]]:
     """(caption of the part, its pages) in order; the first page stands alone, under no caption."""
-    toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
+    toc = book_source.contents()
     parts = [(part["caption"], [page["file"] for page in part["chapters"]]) for part in toc["parts"]]
     return [("", [toc["root"]]), *parts]
 

@@ -1,13 +1,17 @@
 """One Chromium and one local server for all browser tests; `make browser` runs them on the book in `_build/html`."""
 
 import functools
-import os
-import shutil
+import sys
 import threading
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_tools"))
+
+from edition_chromium import find_chromium  # noqa: E402
+from edition_pages import EditionError  # noqa: E402
 
 HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
 LOCAL = ("http://127.0.0.1", "data:", "blob:")
@@ -31,11 +35,10 @@ class Quiet(SimpleHTTPRequestHandler):
 
 def chromium() -> str:
     """The browser's executable; without one the run ends with one line."""
-    names = ("chromium", "chromium-browser", "google-chrome")
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-    if not found or not shutil.which(found):
-        pytest.exit("no Chromium found: install it, or set CHROMIUM to its executable", returncode=1)
-    return found
+    try:
+        return find_chromium()
+    except EditionError as error:
+        pytest.exit(str(error), returncode=1)
 
 
 @pytest.fixture(scope="session")
