@@ -9,9 +9,9 @@ import torch
 from _timing import take_turns
 from torch import nn
 
-from deepid_lite import training
-from deepid_lite.batches import epoch_order, vary
-from deepid_lite.features import extract
+from deepid_lite.nets import training
+from deepid_lite.nets.batches import epoch_order, vary
+from deepid_lite.verification.features import extract
 
 
 def compiled_steps(recipe, n_people, steps, device, compiled=True):

@@ -9,11 +9,11 @@ from functools import partial
 import psutil
 import torch
 from _timing import Contender, ContenderDied, best_time, peak_memory, take_turns
+from sharded import ShardedIdentification, sampled_cross_entropy
 from torch import distributed
 
-from deepid_lite import training
-from deepid_lite.losses import Identification
-from deepid_lite.sharded import ShardedIdentification, sampled_cross_entropy
+from deepid_lite.nets import training
+from deepid_lite.nets.losses import Identification
 
 REPEATS = 3
 

@@ -15,7 +15,7 @@ import argparse
 import numpy as np
 from _timing import best_time, one_thread, run, write
 
-from deepid_lite.joint_bayesian import JointBayesian
+from deepid_lite.verification.joint_bayesian import JointBayesian
 
 # name, people, fewest and most images a person (drawn evenly)
 CASES = [

@@ -17,8 +17,8 @@ from _timing import one_thread, run, write
 from PIL import Image
 from skimage.feature import local_binary_pattern
 
-from deepid_lite.align import FRAME
-from deepid_lite.lbp import CELL, CELLS, CODES, LARGEST, LEVELS, POINTS_21, SWEEP, GramPCA, describe
+from deepid_lite.faces.alignment import FRAME
+from deepid_lite.verification.lbp import CELL, CELLS, CODES, LARGEST, LEVELS, POINTS_21, SWEEP, GramPCA, describe
 
 LFW = 13_233
 

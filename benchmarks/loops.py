@@ -16,9 +16,9 @@ import torch
 from _timing import best_time
 from torch.nn import functional as F
 
-from deepid_lite import training
-from deepid_lite.batches import epoch_order, vary
-from deepid_lite.netinfo import layer_table
+from deepid_lite.nets import training
+from deepid_lite.nets.batches import epoch_order, vary
+from deepid_lite.nets.summary import layer_table
 
 MARGIN, EACH = 4, 4  # pixels around the crop, as in pipeline.py; images a person
 

@@ -7,10 +7,10 @@ import search
 import torch
 from _timing import one_thread, take_turns
 
-from deepid_lite import codes
-from deepid_lite import lbp as our_lbp
-from deepid_lite.features import extract
-from deepid_lite.joint_bayesian import JointBayesian
+from deepid_lite.neurons import codes
+from deepid_lite.verification import lbp as our_lbp
+from deepid_lite.verification.features import extract
+from deepid_lite.verification.joint_bayesian import JointBayesian
 
 
 def fitting(quick):

@@ -10,8 +10,8 @@ import pieces
 import torch
 from _timing import Contender, take_turns
 
-from deepid_lite import training
-from deepid_lite.recipes import read_recipe
+from deepid_lite.nets import training
+from deepid_lite.nets.recipe import read_recipe
 
 ALL, WITHOUT_FC1 = (1, 2, 3, 4), (2, 3, 4)
 

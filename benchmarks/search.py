@@ -14,8 +14,8 @@ import argparse
 import numpy as np
 from _timing import best_time, one_thread, run, write
 
-from deepid_lite import codes
 from deepid_lite.errors import DataError
+from deepid_lite.neurons import codes
 
 EACH, NEURONS, LATENT, NOISE = 10, 512, 32, 0.6
 K, BATCH = 10, 100

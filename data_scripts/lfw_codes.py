@@ -11,14 +11,14 @@ import argparse
 import sys
 from pathlib import Path
 
-from deepid_lite.codes import binarise, pack
 from deepid_lite.errors import DataError
-from deepid_lite.pipeline import test_set
-from deepid_lite.pretrained import pretrained, weights_hash
+from deepid_lite.neurons.codes import binarise, pack
+from deepid_lite.neurons.lfw_codes import ShippedCodes, save, shuffled
+from deepid_lite.neurons.sparsity import picture
 from deepid_lite.records import provenance
-from deepid_lite.scales import Scale
-from deepid_lite.shipped_codes import ShippedCodes, save, shuffled
-from deepid_lite.sparsity import picture
+from deepid_lite.studies.setup import Scale
+from deepid_lite.verification.model import pretrained, weights_hash
+from deepid_lite.verification.pipeline import test_set
 
 USE = "research and teaching only: computed from photographs of people who were not asked"
 

@@ -1,8 +1,35 @@
-"""DeepID2+ in the small: nets, losses, Joint Bayesian and the studies of the paper, on your own faces."""
+"""DeepID2+ in the small: nets, losses, Joint Bayesian and the studies of the paper, on your own faces.
 
-import warnings
+    import deepid_lite as dl
 
-# Accelerate loads tqdm's bar for notebooks, which complains where ipywidgets is missing; our own bars are plain text.
-warnings.filterwarnings("ignore", message="IProgress not found")
+    model = dl.pretrained("lite")
+    faces = dl.load_faces("synthetic", part="test")
+    features = dl.face_features(model, faces.images)
 
-__version__ = "0.1.0"
+Nothing is loaded before it is used. The rooms: faces, nets, verification, neurons, papers, studies, figures, cli.
+"""
+
+import lazy_loader
+
+__version__ = "0.2.0"
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submodules=["faces", "nets", "verification", "neurons", "papers", "studies", "figures"],
+    submod_attrs={
+        "errors": ["DataError"],
+        "faces.dataset": ["FaceSet", "load_faces"],
+        "faces.regions": ["REGIONS", "crop"],
+        "faces.synthetic.people": ["make_faces"],
+        "nets.deepid": ["DeepID2Plus"],
+        "nets.recipe": ["read_recipe"],
+        "nets.training": ["train"],
+        "results": ["load_result"],
+        "verification.evaluation": ["face_features"],
+        "verification.joint_bayesian": ["JointBayesian"],
+        "verification.metrics": ["verify"],
+        "verification.model": ["pretrained"],
+        "verification.pairs": ["Pairs", "make_pairs"],
+    },
+)
+
+from deepid_lite import _moved  # noqa: E402, F401  (old names of modules go on working)

@@ -11,8 +11,8 @@ import scipy
 import sklearn
 import torch
 
-from . import __version__
-from .errors import DataError
+from deepid_lite import __version__
+from deepid_lite.errors import DataError
 
 
 def provenance(device="cpu"):

@@ -7,7 +7,7 @@ In a clone they lie in `book/results/{reference,lite}/`; an installed package ca
 import json
 from pathlib import Path
 
-from .errors import DataError
+from deepid_lite.errors import DataError
 
 _HERE = Path(__file__).resolve().parent
 SCALES = ("reference", "lite")

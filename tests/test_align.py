@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import least_squares
 
-from deepid_lite.align import FRAME, TEMPLATE, align, similarity, transform_points
 from deepid_lite.errors import DataError
+from deepid_lite.faces.alignment import FRAME, TEMPLATE, align, similarity, transform_points
 
 angles = st.floats(-3.1, 3.1)
 scales = st.floats(0.05, 20)

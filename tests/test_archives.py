@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from deepid_lite.archives import BadImage, decode, fingerprint, open_files
 from deepid_lite.errors import DataError
+from deepid_lite.faces.images import BadImage, decode, fingerprint, open_files
 
 FILES = {"a/1.jpg": b"one", "a/2.jpg": b"two" * 999, "b/c/3.jpg": b"", "index.csv": b"path\n"}
 
@@ -351,7 +351,7 @@ def test_damaged_bytes_give_a_picture_or_a_named_error(form, seed):
 
 
 def test_a_member_beyond_any_picture_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("deepid_lite.archives.MAX_BYTES", 1000)
+    monkeypatch.setattr("deepid_lite.faces.images.MAX_BYTES", 1000)
     for make in (as_folder, as_tar, as_zip):
         folder = tmp_path / make.__name__
         folder.mkdir()

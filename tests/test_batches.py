@@ -6,8 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepid_lite.batches import check_images, check_labels, epoch_order, vary
 from deepid_lite.errors import DataError
+from deepid_lite.nets.batches import check_images, check_labels, epoch_order, vary
 
 
 @settings(max_examples=50, deadline=None)

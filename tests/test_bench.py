@@ -11,8 +11,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from deepid_lite import codes
-from deepid_lite.training import Student
+from deepid_lite.nets.training import Student
+from deepid_lite.neurons import codes
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / "benchmarks"))

@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 from scipy.io import savemat
 
-from deepid_lite import blufr, testsets
 from deepid_lite.errors import DataError
-from deepid_lite.protocols import open_set_dir, tar_at_far
+from deepid_lite.verification import benchmarks as testsets
+from deepid_lite.verification import blufr
+from deepid_lite.verification.metrics import open_set_dir, tar_at_far
 
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(60), 1 + np.arange(60) % 5))
 

@@ -30,7 +30,7 @@ from book_source import (  # noqa: E402
 from questions import read_questions  # noqa: E402
 
 CORE = ["torch", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "matplotlib", "seaborn", "tqdm",
-        "pooch", "typer", "accelerate", "safetensors"]
+        "pooch", "typer", "accelerate", "safetensors", "lazy-loader"]
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".heic", ".avif"}
 # Drawn from the synthetic generator or from numbers; a photograph of a person must never be added here.
 DRAWN = {"book/figures/synthetic_faces.png"}

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from deepid_lite import checkpoints
+from deepid_lite import files as checkpoints
 from deepid_lite.errors import DataError
 
 TENSORS = {"a": torch.arange(6.0).view(2, 3), "b": torch.tensor(3), "c": torch.tensor([True, False])}
@@ -81,7 +81,7 @@ def test_a_real_limit_on_file_size_leaves_the_old_file(tmp_path):
     before = path.read_bytes()
     code = """
 import signal, sys, torch
-from deepid_lite import checkpoints
+from deepid_lite import files as checkpoints
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 try:
     checkpoints.save(sys.argv[1], {"big": torch.zeros(1_000_000)}, {})
@@ -104,7 +104,7 @@ def test_what_a_killed_save_left_is_cleared_away(tmp_path):
     before = path.read_bytes()
     code = """
 import os, signal, sys
-from deepid_lite import checkpoints
+from deepid_lite import files as checkpoints
 def killed(tensors, file, metadata):
     file.with_name(".tmp123").write_bytes(b"half")  # as safetensors does before it renames
     os.kill(os.getpid(), signal.SIGKILL)

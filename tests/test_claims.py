@@ -6,12 +6,12 @@ import math
 
 import pytest
 
-from deepid_lite import claims
-from deepid_lite.claims import CLAIMS, as_text, judge, table, verdict_of
 from deepid_lite.errors import DataError
-from deepid_lite.experiment_list import EXPERIMENTS
 from deepid_lite.results import load_result
-from deepid_lite.studies import STUDIES
+from deepid_lite.studies import claims
+from deepid_lite.studies.ablation_list import EXPERIMENTS
+from deepid_lite.studies.claims import CLAIMS, as_text, judge, table, verdict_of
+from deepid_lite.studies.runs import STUDIES
 
 CLAIM = dataclasses.replace(
     CLAIMS[0],

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from deepid_lite import code_tables, codes
-from deepid_lite.protocols import make_pairs, verify
+from deepid_lite.neurons import codes
+from deepid_lite.studies import codes as code_tables
+from deepid_lite.verification.metrics import make_pairs, verify
 
 
 def people(n, images, seed, dimension=32, noise=0.7):

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepid_lite import codes
 from deepid_lite.errors import DataError
+from deepid_lite.neurons import codes
 
 BACKENDS = ["numpy", pytest.param("faiss", marks=pytest.mark.skipif(codes.faiss() is None, reason="no faiss"))]
 

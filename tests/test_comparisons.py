@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from deepid_lite import comparisons, experiments
-from deepid_lite.comparisons import against, folds_of, paired, resampled, right_of, unpacked
 from deepid_lite.errors import DataError
-from deepid_lite.experiments import packed
+from deepid_lite.studies import ablations as experiments
+from deepid_lite.studies import comparisons
+from deepid_lite.studies.ablations import packed
+from deepid_lite.studies.comparisons import against, folds_of, paired, resampled, right_of, unpacked
 
 FOLD = np.repeat(np.arange(10), 60)
 

@@ -8,8 +8,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from deepid_lite.curves import read_log, roc_curves, score_histogram, training_curves
 from deepid_lite.errors import DataError
+from deepid_lite.figures.training import read_log, roc_curves, score_histogram, training_curves
 
 
 @pytest.fixture(autouse=True)

@@ -154,7 +154,7 @@ def test_lfw_is_fetched_checked_and_converted(server, tmp_path, capsys):
 
 
 def test_load_faces_reads_what_lfw_py_leaves(server, tmp_path):
-    from deepid_lite.faces import load_faces
+    from deepid_lite.faces.dataset import load_faces
 
     assert lfw.main([str(tmp_path)], **small_lfw(server)) == 0
     found = load_faces("lfw", tmp_path, cache=False)
@@ -162,7 +162,7 @@ def test_load_faces_reads_what_lfw_py_leaves(server, tmp_path):
 
 
 def test_load_faces_reads_what_celeba_py_leaves(server, tmp_path):
-    from deepid_lite.faces import load_faces
+    from deepid_lite.faces.dataset import load_faces
 
     assert celeba.main([str(tmp_path)], **small_celeba(server)) == 0
     found = load_faces("celeba", tmp_path, part="train", cache=False)
@@ -538,12 +538,14 @@ def test_codes_are_written_without_names(tmp_path, monkeypatch, capsys):
     import numpy as np
     import torch
 
-    from deepid_lite import codes, nets, shipped_codes
-    from deepid_lite.evaluation import face_features
-    from deepid_lite.faces import FaceSet
-    from deepid_lite.pretrained import Pretrained
-    from deepid_lite.protocols import make_pairs
-    from deepid_lite.regions import WHOLE_FACE
+    from deepid_lite.faces.dataset import FaceSet
+    from deepid_lite.faces.regions import WHOLE_FACE
+    from deepid_lite.nets import deepid as nets
+    from deepid_lite.neurons import codes
+    from deepid_lite.neurons import lfw_codes as shipped_codes
+    from deepid_lite.verification.evaluation import face_features
+    from deepid_lite.verification.metrics import make_pairs
+    from deepid_lite.verification.model import Pretrained
 
     monkeypatch.setenv("DEEPID_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()

@@ -9,14 +9,17 @@ import pytest
 import torch
 from test_experiments import face_set
 
-from deepid_lite import ensemble, ensemble_studies, ensemble_training, nets, pipeline, protocols
 from deepid_lite.errors import DataError
-from deepid_lite.evaluation import face_features, pair_scores
-from deepid_lite.pretrained import Pretrained, load_model, make_verifier, save_model
-from deepid_lite.protocols import make_pairs
-from deepid_lite.recipes import Recipe
-from deepid_lite.regions import by_names, folder_of
-from deepid_lite.scales import Scale
+from deepid_lite.faces.regions import by_names, folder_of
+from deepid_lite.nets import deepid as nets
+from deepid_lite.nets.recipe import Recipe
+from deepid_lite.studies import ensemble as ensemble_studies
+from deepid_lite.studies.setup import Scale
+from deepid_lite.verification import ensemble, ensemble_training, pipeline
+from deepid_lite.verification import metrics as protocols
+from deepid_lite.verification.evaluation import face_features, pair_scores
+from deepid_lite.verification.metrics import make_pairs
+from deepid_lite.verification.model import Pretrained, load_model, make_verifier, save_model
 
 RECIPE = Recipe(
     net={"maps": 4, "dimension": 8, "heads": [3, 4], "batch_norm": True}, verification={"normalise": True},

@@ -12,12 +12,16 @@ import pytest
 from test_testsets import cfp  # noqa: F401  (a fixture)
 from test_videos import ytf  # noqa: F401  (a fixture)
 
-from deepid_lite import __main__, blufr, evaluation, nets, testsets, videos
+from deepid_lite.cli import main as __main__
 from deepid_lite.errors import DataError
-from deepid_lite.pipeline import evaluate_model, summary
-from deepid_lite.pretrained import Pretrained, make_verifier, save_model
-from deepid_lite.protocols import identification_lists, make_pairs
-from deepid_lite.regions import WHOLE_FACE
+from deepid_lite.faces.regions import WHOLE_FACE
+from deepid_lite.nets import deepid as nets
+from deepid_lite.verification import benchmarks as testsets
+from deepid_lite.verification import blufr, evaluation
+from deepid_lite.verification import youtube_faces as videos
+from deepid_lite.verification.metrics import identification_lists, make_pairs
+from deepid_lite.verification.model import Pretrained, make_verifier, save_model
+from deepid_lite.verification.pipeline import evaluate_model, summary
 
 
 class Verifier:

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest, norm
 
-from deepid_lite import code_tables, fairness
 from deepid_lite.errors import DataError
-from deepid_lite.faces import FaceSet
+from deepid_lite.faces.dataset import FaceSet
+from deepid_lite.studies import codes as code_tables
+from deepid_lite.studies import fairness
 
 BY_HAND = np.array([  # persons 0, 0, 1, 1, 2; the lower triangle and the diagonal must not count
     [9.0, 0.8, 0.1, 0.7, 0.2],

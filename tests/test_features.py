@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from deepid_lite import nets
 from deepid_lite.errors import DataError
-from deepid_lite.features import extract
+from deepid_lite.nets import deepid as nets
+from deepid_lite.verification.features import extract
 
 
 @pytest.fixture(scope="module")

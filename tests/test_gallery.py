@@ -9,10 +9,10 @@ import pytest
 from sklearn.decomposition import PCA
 from sklearn.pipeline import make_pipeline
 
-from deepid_lite import codes
 from deepid_lite.errors import DataError
-from deepid_lite.gallery import CODES, FEATURES, HEADER, NAMES, Gallery, export
-from deepid_lite.joint_bayesian import JointBayesian
+from deepid_lite.neurons import codes
+from deepid_lite.neurons.gallery import CODES, FEATURES, HEADER, NAMES, Gallery, export
+from deepid_lite.verification.joint_bayesian import JointBayesian
 
 
 def faces(n, seed=0, dimension=64):

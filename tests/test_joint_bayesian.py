@@ -13,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from deepid_lite.errors import DataError
-from deepid_lite.joint_bayesian import JointBayesian
+from deepid_lite.verification.joint_bayesian import JointBayesian
 
 
 def covariance(rng, d, size=1.0):

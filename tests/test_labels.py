@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces import FaceSet, load_faces
-from deepid_lite.labels import CELEBA_ATTRIBUTES, celeba_attributes, predicted_attributes
+from deepid_lite.faces.celeba_labels import CELEBA_ATTRIBUTES, celeba_attributes, predicted_attributes
+from deepid_lite.faces.dataset import FaceSet, load_faces
 
 rng = np.random.default_rng(0)
 NAMES = [f"{n:06d}.jpg" for n in range(1, 9)]

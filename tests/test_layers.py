@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
-from deepid_lite.layers import LocallyConnected2d
+from deepid_lite.nets.layers import LocallyConnected2d
 
 
 def naive(layer, x):

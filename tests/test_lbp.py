@@ -7,10 +7,10 @@ from skimage.feature import local_binary_pattern
 from sklearn.decomposition import PCA
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from deepid_lite.align import TEMPLATE
 from deepid_lite.errors import DataError
-from deepid_lite.joint_bayesian import JointBayesian
-from deepid_lite.lbp import POINTS_21, SWEEP, GramPCA, describe, make_lbp_verifier
+from deepid_lite.faces.alignment import TEMPLATE
+from deepid_lite.verification.joint_bayesian import JointBayesian
+from deepid_lite.verification.lbp import POINTS_21, SWEEP, GramPCA, describe, make_lbp_verifier
 
 rng = np.random.default_rng(0)
 

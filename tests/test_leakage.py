@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.leakage import near_duplicates, nearest_people
+from deepid_lite.faces.leakage import near_duplicates, nearest_people
 
 
 def pictures(n, seed):

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from deepid_lite import nets
 from deepid_lite.errors import DataError
-from deepid_lite.lesions import input_gradient, lesions
-from deepid_lite.selectiveness import halves
+from deepid_lite.nets import deepid as nets
+from deepid_lite.neurons.selectiveness import halves
+from deepid_lite.neurons.silencing import input_gradient, lesions
 
 
 def people(n_people=4, n_images=30, d=64, own=8, seed=0):
@@ -32,7 +32,7 @@ def test_without_their_neurons_a_person_is_lost_and_the_others_are_not():
 
 
 def test_no_lesion_is_the_cosine_to_the_template():
-    from deepid_lite.protocols import auc
+    from deepid_lite.verification.metrics import auc
 
     features, labels = people(seed=3, own=2)
     first, target = halves(labels), labels == 1

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
-from deepid_lite.losses import Identification, TwoSignals, Verification, all_pairs, balanced_threshold
+from deepid_lite.nets.losses import Identification, TwoSignals, Verification, all_pairs, balanced_threshold
 
 LABELS = torch.tensor([0, 0, 1, 1, 2, 0])
 CASES = [(s, b) for s in ("l2", "l1", "cosine") for b in ("both", "positive", "negative")]

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from deepid_lite import nets
-from deepid_lite.netinfo import HEADER, layer_table, table_cells
+from deepid_lite.nets import deepid as nets
+from deepid_lite.nets.summary import HEADER, layer_table, table_cells
 
 ROOT = Path(__file__).resolve().parents[1]
 

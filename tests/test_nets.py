@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from deepid_lite.errors import DataError
-from deepid_lite.nets import DeepID, DeepID2, DeepID2Plus, build, map_sizes, to_input
+from deepid_lite.nets.deepid import DeepID, DeepID2, DeepID2Plus, build, map_sizes, to_input
 
 
 def count(module):

@@ -6,10 +6,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import spearmanr
 
-from deepid_lite import disguises
-from deepid_lite import occlusion as occ
-from deepid_lite.align import TEMPLATE
 from deepid_lite.errors import DataError
+from deepid_lite.faces.alignment import TEMPLATE
+from deepid_lite.neurons import disguises
+from deepid_lite.neurons import occlusion as occ
 
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(1, 255, (6, 144, 128, 3), dtype=np.uint8)  # no pixel is black: a black one is covered

@@ -10,14 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from deepid_lite import ensemble, nets, plots, studies, sweeps
-from deepid_lite.align import TEMPLATE
 from deepid_lite.errors import DataError
-from deepid_lite.evaluation import face_features, fit_verifier, pair_scores
-from deepid_lite.pretrained import Pretrained
-from deepid_lite.protocols import make_pairs, verify
-from deepid_lite.regions import REGIONS, WHOLE_FACE
-from deepid_lite.widgets import occlusion_widget
+from deepid_lite.faces.alignment import TEMPLATE
+from deepid_lite.faces.regions import REGIONS, WHOLE_FACE
+from deepid_lite.figures import paper as plots
+from deepid_lite.figures.widgets import occlusion_widget
+from deepid_lite.nets import deepid as nets
+from deepid_lite.studies import robustness as sweeps
+from deepid_lite.studies import runs as studies
+from deepid_lite.verification import ensemble
+from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
+from deepid_lite.verification.metrics import make_pairs, verify
+from deepid_lite.verification.model import Pretrained
 
 matplotlib.use("Agg")
 LEVELS = {"fractions": (0.5,), "sizes": (50,)}

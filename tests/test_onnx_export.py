@@ -9,11 +9,11 @@ import torch
 
 from deepid_lite.__main__ import main
 from deepid_lite.errors import DataError
-from deepid_lite.features import extract
-from deepid_lite.nets import DeepID2Plus
-from deepid_lite.onnx_export import export_onnx, pair_arrays
-from deepid_lite.pretrained import Pretrained, pretrained, weights_hash
-from deepid_lite.regions import WHOLE_FACE
+from deepid_lite.faces.regions import WHOLE_FACE
+from deepid_lite.nets.deepid import DeepID2Plus
+from deepid_lite.verification.features import extract
+from deepid_lite.verification.model import Pretrained, pretrained, weights_hash
+from deepid_lite.verification.onnx import export_onnx, pair_arrays
 
 
 @pytest.fixture(scope="module")

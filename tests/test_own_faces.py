@@ -11,14 +11,15 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepid_lite import own_faces
-from deepid_lite.align import TEMPLATE, align
 from deepid_lite.errors import DataError
-from deepid_lite.evaluation import face_features, pair_scores
-from deepid_lite.lists import INDEX_LANDMARKS
-from deepid_lite.own_faces import all_pairs, describe, read_landmarks, read_own_faces, sort_uploads, who_is_who
-from deepid_lite.pretrained import pretrained
-from deepid_lite.synthetic import make_faces
+from deepid_lite.faces import own_photos as own_faces
+from deepid_lite.faces.alignment import TEMPLATE, align
+from deepid_lite.faces.own_photos import describe, read_landmarks, read_own_faces, sort_uploads, who_is_who
+from deepid_lite.faces.synthetic.people import make_faces
+from deepid_lite.faces.tables import INDEX_LANDMARKS
+from deepid_lite.verification.evaluation import face_features, pair_scores
+from deepid_lite.verification.model import pretrained
+from deepid_lite.verification.pairs import all_pairs
 
 
 @pytest.fixture(scope="module")

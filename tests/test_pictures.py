@@ -8,8 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from deepid_lite import nets, pictures
-from deepid_lite.netinfo import layer_table
+from deepid_lite.figures import style as pictures
+from deepid_lite.nets import deepid as nets
+from deepid_lite.nets.summary import layer_table
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from deepid_lite import code_tables, codes, plots, widgets
-from deepid_lite.protocols import make_pairs
+from deepid_lite.figures import paper as plots
+from deepid_lite.figures import widgets
+from deepid_lite.neurons import codes
+from deepid_lite.studies import codes as code_tables
+from deepid_lite.verification.metrics import make_pairs
 
 
 @pytest.fixture(autouse=True)

@@ -8,9 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from deepid_lite import plots
-from deepid_lite.ensemble_plots import PAPER_CURVE
-from deepid_lite.regions import REGIONS, SQUARE, by_names
+from deepid_lite.faces.regions import REGIONS, SQUARE, by_names
+from deepid_lite.figures import paper as plots
+from deepid_lite.figures.ensemble import PAPER_CURVE
 
 
 @pytest.fixture(autouse=True)

@@ -8,10 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from deepid_lite import experiment_plots, plots
-from deepid_lite.experiment_list import EXPERIMENTS
-from deepid_lite.experiments import packed
-from deepid_lite.scaling import scaling
+from deepid_lite.figures import ablations as experiment_plots
+from deepid_lite.figures import paper as plots
+from deepid_lite.studies.ablation_list import EXPERIMENTS
+from deepid_lite.studies.ablations import packed
+from deepid_lite.studies.scaling import scaling
 
 KINDS = ("joint_bayesian", "cosine", "hamming", "euclidean")
 PAIRS = 600

@@ -12,12 +12,16 @@ import numpy as np
 import pytest
 import torch
 
-from deepid_lite import lbp, nets, plots, studies, subjects
 from deepid_lite.errors import DataError
-from deepid_lite.faces import FaceSet
-from deepid_lite.pretrained import Pretrained
-from deepid_lite.regions import WHOLE_FACE
-from deepid_lite.scales import Scale
+from deepid_lite.faces.dataset import FaceSet
+from deepid_lite.faces.regions import WHOLE_FACE
+from deepid_lite.figures import paper as plots
+from deepid_lite.nets import deepid as nets
+from deepid_lite.studies import neuron_systems as subjects
+from deepid_lite.studies import runs as studies
+from deepid_lite.studies.setup import Scale
+from deepid_lite.verification import lbp
+from deepid_lite.verification.model import Pretrained
 
 PEOPLE, EACH, WIDTH = 8, 12, 16
 

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from deepid_lite import nets
 from deepid_lite.errors import DataError
-from deepid_lite.evaluation import activity, face_features, pair_scores, verification_report
-from deepid_lite.pretrained import Pretrained, load_model, make_verifier, pretrained, save_model
-from deepid_lite.protocols import make_pairs
-from deepid_lite.regions import WHOLE_FACE
+from deepid_lite.faces.regions import WHOLE_FACE
+from deepid_lite.nets import deepid as nets
+from deepid_lite.verification.evaluation import activity, face_features, pair_scores, verification_report
+from deepid_lite.verification.metrics import make_pairs
+from deepid_lite.verification.model import Pretrained, load_model, make_verifier, pretrained, save_model
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +81,7 @@ def test_a_damaged_model_is_one_line(model, tmp_path, damage):
     elif damage == "text":
         path.write_text("hello")
     else:
-        from deepid_lite.training import save_net
+        from deepid_lite.nets.training import save_net
 
         save_net(path, model.net, {})
     with pytest.raises(DataError, match="m.safetensors") as caught:
@@ -95,7 +95,7 @@ def test_an_unknown_model_names_those_that_are_there():
 
 
 def test_minutes_are_those_of_the_median_speed(tmp_path):
-    from deepid_lite.progress import minutes_of
+    from deepid_lite.nets.training_log import minutes_of
 
     (tmp_path / "log.csv").write_text("step,images_per_second\n0,10\n20,200\n40,200\n60,3\n80,200\n")
     assert minutes_of(tmp_path / "log.csv", 24_000) == pytest.approx(2)

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepid_lite import protocols
 from deepid_lite.errors import DataError
-from deepid_lite.protocols import (
+from deepid_lite.verification import metrics as protocols
+from deepid_lite.verification.metrics import (
     Identification,
     Pairs,
     identification_lists,

@@ -3,9 +3,10 @@
 import pytest
 import torch
 
-from deepid_lite import nets, regions
 from deepid_lite.errors import DataError
-from deepid_lite.recipes import Recipe, check, preset_names, read_recipe
+from deepid_lite.faces import regions
+from deepid_lite.nets import deepid as nets
+from deepid_lite.nets.recipe import Recipe, check, preset_names, read_recipe
 
 
 @pytest.mark.parametrize("name", ["lite", "ablation", "reference", "paper", "celeba"])

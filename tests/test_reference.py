@@ -5,11 +5,11 @@ import os
 import numpy as np
 import pytest
 
-from deepid_lite.evaluation import face_features, pair_scores
-from deepid_lite.pipeline import test_set as lfw_test_set
-from deepid_lite.pretrained import pretrained
-from deepid_lite.protocols import Pairs, verify
 from deepid_lite.results import load_result
+from deepid_lite.verification.evaluation import face_features, pair_scores
+from deepid_lite.verification.metrics import Pairs, verify
+from deepid_lite.verification.model import pretrained
+from deepid_lite.verification.pipeline import test_set as lfw_test_set
 
 
 @pytest.mark.real

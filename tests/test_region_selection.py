@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepid_lite.errors import DataError
-from deepid_lite.region_selection import ValidationScore, greedy, select
-from deepid_lite.splits import halves
+from deepid_lite.faces.splits import halves
+from deepid_lite.verification.region_selection import ValidationScore, greedy, select
 
 NAMES = ("a", "b", "c", "d", "e")
 

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepid_lite.align import FRAME
 from deepid_lite.errors import DataError
-from deepid_lite.regions import (
+from deepid_lite.faces.alignment import FRAME
+from deepid_lite.faces.regions import (
     CANDIDATES,
     RECTANGLE,
     REGIONS,

@@ -6,9 +6,9 @@ import pytest
 from test_ensemble import loaded, parts, trained  # noqa: F401  (fixtures: an ensemble of three tiny nets)
 from typer.testing import CliRunner
 
-from deepid_lite import ensemble
+from deepid_lite.cli.regions import regions_app
 from deepid_lite.errors import DataError
-from deepid_lite.regions_app import regions_app
+from deepid_lite.verification import ensemble
 
 
 def regions(*words):

@@ -6,8 +6,11 @@ import matplotlib.pyplot as plt
 import pytest
 from test_scales import scale as small_scale
 
-from deepid_lite import experiments, plots, reproduce, studies
+from deepid_lite.cli import reproduce
 from deepid_lite.errors import DataError
+from deepid_lite.figures import paper as plots
+from deepid_lite.studies import ablations as experiments
+from deepid_lite.studies import runs as studies
 
 
 @pytest.fixture

@@ -71,7 +71,7 @@ def test_wheel_carries_results_weights_and_presets(tmp_path):
     ignore = shutil.ignore_patterns("__pycache__")
     for name in ("deepid_lite", "book/results"):
         shutil.copytree(ROOT / name, source / name, ignore=ignore)
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
+    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, source / name)
     probe = source / "book" / "results" / "reference" / "probe.json"
     probe.parent.mkdir(exist_ok=True)
@@ -80,7 +80,7 @@ def test_wheel_carries_results_weights_and_presets(tmp_path):
                     "--wheel-dir", tmp_path, source], check=True)
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     assert "deepid_lite/recorded/reference/probe.json" in names
-    kinds = ("weights/*.safetensors", "shipped/*.safetensors", "presets/*.toml", "*.py")
+    kinds = ("weights/*.safetensors", "shipped/*.safetensors", "presets/*", "widgets/*.html", "*.py")
     expected = {path.relative_to(ROOT).as_posix() for kind in kinds
-                for path in (ROOT / "deepid_lite").glob(kind)}
+                for path in (ROOT / "deepid_lite").rglob(kind)}
     assert expected and expected <= names

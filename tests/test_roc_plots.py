@@ -11,8 +11,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from deepid_lite import plots, roc_plots
 from deepid_lite.errors import DataError
+from deepid_lite.figures import paper as plots
+from deepid_lite.figures import roc as roc_plots
 from deepid_lite.results import load_result
 
 FAR = np.linspace(0, 1, 301)

@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from deepid_lite import nets, scales
 from deepid_lite.errors import DataError
-from deepid_lite.evaluation import face_features
-from deepid_lite.faces import FaceSet
-from deepid_lite.pretrained import Pretrained, weights_hash
-from deepid_lite.regions import WHOLE_FACE
+from deepid_lite.faces.dataset import FaceSet
+from deepid_lite.faces.regions import WHOLE_FACE
+from deepid_lite.nets import deepid as nets
+from deepid_lite.studies import setup as scales
+from deepid_lite.verification.evaluation import face_features
+from deepid_lite.verification.model import Pretrained, weights_hash
 
 
 def faces(n, people, seed, attributes=("hat",)):

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.experiments import packed
-from deepid_lite.scaling import curve, fit, power_law, scaling
+from deepid_lite.studies.ablations import packed
+from deepid_lite.studies.scaling import curve, fit, power_law, scaling
 
 PEOPLE = [32, 64, 128, 256, 512, 1024, 2048, 3308]
 

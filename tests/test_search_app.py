@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from deepid_lite import codes
+from deepid_lite.cli.search import search_app
 from deepid_lite.errors import DataError
-from deepid_lite.evaluation import face_features
-from deepid_lite.faces import load_faces
-from deepid_lite.gallery import CODES, HEADER, Gallery
-from deepid_lite.pretrained import pretrained, weights_hash
-from deepid_lite.search_app import search_app
+from deepid_lite.faces.dataset import load_faces
+from deepid_lite.neurons import codes
+from deepid_lite.neurons.gallery import CODES, HEADER, Gallery
+from deepid_lite.verification.evaluation import face_features
+from deepid_lite.verification.model import pretrained, weights_hash
 
 
 def search(*words):

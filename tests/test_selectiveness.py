@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepid_lite import selectiveness as single
 from deepid_lite.errors import DataError
-from deepid_lite.lbp import GramPCA
+from deepid_lite.neurons import selectiveness as single
+from deepid_lite.verification.lbp import GramPCA
 
 
 def balanced(above, positive):

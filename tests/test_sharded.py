@@ -1,5 +1,8 @@
 """The sharded softmax: two real processes have the loss and the gradients of one; and the sampled softmax."""
 
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,8 +10,11 @@ from torch import distributed, multiprocessing
 from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
-from deepid_lite.losses import Identification
-from deepid_lite.sharded import (
+from deepid_lite.nets.losses import Identification
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+
+from sharded import (  # noqa: E402
     ShardedIdentification,
     people_of,
     sampled_cross_entropy,

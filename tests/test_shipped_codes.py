@@ -12,15 +12,17 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from deepid_lite import checkpoints, code_tables, codes, sparsity
+from deepid_lite import files as checkpoints
 from deepid_lite.errors import DataError
-from deepid_lite.features import extract
-from deepid_lite.pipeline import test_set as lfw_test_set
-from deepid_lite.pretrained import pretrained, weights_hash
-from deepid_lite.protocols import make_pairs, verify
-from deepid_lite.regions import crop
+from deepid_lite.faces.regions import crop
+from deepid_lite.neurons import codes, sparsity
+from deepid_lite.neurons.lfw_codes import ShippedCodes, lfw_codes, save, shuffled
 from deepid_lite.results import load_result
-from deepid_lite.shipped_codes import ShippedCodes, lfw_codes, save, shuffled
+from deepid_lite.studies import codes as code_tables
+from deepid_lite.verification.features import extract
+from deepid_lite.verification.metrics import make_pairs, verify
+from deepid_lite.verification.model import pretrained, weights_hash
+from deepid_lite.verification.pipeline import test_set as lfw_test_set
 
 FILE = Path(str(resources.files("deepid_lite") / "shipped" / "lfw-codes.safetensors"))
 

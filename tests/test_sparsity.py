@@ -10,13 +10,15 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from deepid_lite import nets, sparsity, studies
 from deepid_lite.errors import DataError
-from deepid_lite.faces import FaceSet
-from deepid_lite.features import extract
-from deepid_lite.pretrained import Pretrained
-from deepid_lite.regions import WHOLE_FACE, crop
-from deepid_lite.scales import Scale
+from deepid_lite.faces.dataset import FaceSet
+from deepid_lite.faces.regions import WHOLE_FACE, crop
+from deepid_lite.nets import deepid as nets
+from deepid_lite.neurons import sparsity
+from deepid_lite.studies import runs as studies
+from deepid_lite.studies.setup import Scale
+from deepid_lite.verification.features import extract
+from deepid_lite.verification.model import Pretrained
 
 
 def some_features(seed, n=23, d=17, people=5):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces import FaceSet
-from deepid_lite.splits import flagged_people, halves, hold_out, renumber
+from deepid_lite.faces.dataset import FaceSet
+from deepid_lite.faces.splits import flagged_people, halves, hold_out, renumber
 
 
 def people(names_and_counts):

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from deepid_lite import occlusion, sweeps
 from deepid_lite.errors import DataError
-from deepid_lite.protocols import make_pairs, verify
+from deepid_lite.neurons import occlusion
+from deepid_lite.studies import robustness as sweeps
+from deepid_lite.verification.metrics import make_pairs, verify
 
 RNG = np.random.default_rng(1)
 LABELS = np.repeat(np.arange(20), 4)

@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 
-from deepid_lite import drawing, synthetic
-from deepid_lite.align import TEMPLATE, align
 from deepid_lite.errors import DataError
-from deepid_lite.regions import crop
-from deepid_lite.synthetic import (
+from deepid_lite.faces.alignment import TEMPLATE, align
+from deepid_lite.faces.regions import crop
+from deepid_lite.faces.synthetic import draw as drawing
+from deepid_lite.faces.synthetic import people as synthetic
+from deepid_lite.faces.synthetic.people import (
     ATTRIBUTES,
     IDENTITY,
     NUISANCE,

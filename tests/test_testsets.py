@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepid_lite import testsets
-from deepid_lite.align import TEMPLATE
 from deepid_lite.errors import DataError
-from deepid_lite.lists import INDEX_LANDMARKS
+from deepid_lite.faces.alignment import TEMPLATE
+from deepid_lite.faces.tables import INDEX_LANDMARKS
+from deepid_lite.verification import benchmarks as testsets
 
 
 @pytest.fixture(autouse=True)

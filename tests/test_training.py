@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 import torch
 
-from deepid_lite import checkpoints, training
+from deepid_lite import files as checkpoints
 from deepid_lite.errors import DataError
-from deepid_lite.recipes import Recipe
-from deepid_lite.training import fingerprint, learning_rate, load_net, train
+from deepid_lite.nets import training
+from deepid_lite.nets.recipe import Recipe
+from deepid_lite.nets.training import fingerprint, learning_rate, load_net, train
 
 TINY = Recipe(
     net={"maps": [4, 4, 4, 4], "dimension": 8, "batch_norm": True, "dropout": 0.5},
@@ -210,7 +211,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch, every_step)
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux's device that is always full")
 def test_a_log_on_a_full_disk_gets_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("deepid_lite.progress.open", lambda *_, **__: open("/dev/full", "w"), raising=False)
+    monkeypatch.setattr("deepid_lite.nets.training_log.open", lambda *_, **__: open("/dev/full", "w"), raising=False)
     with pytest.raises(DataError, match="log.csv: cannot be written"):
         train(IMAGES, LABELS, TINY, tmp_path)
 

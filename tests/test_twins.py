@@ -45,7 +45,7 @@ kernelspec:
 
 A {term}`face`, {term}`faces <face>`, {cite}`one2014` and {cite:t}`two2015,one2014`, `code {cite}`, $x_{ij}$,
 {eq}`eq-a`, {numref}`fig-still`, {numref}`Figure {number} <fig-drawn>`, {ref}`sec-why`, [there](01_first.md),
-{doc}`01_first`, {doc}`words <glossary>`, {py:func}`~deepid_lite.nets.count`, {math}`a_b`, {numref}`tab-t`.
+{doc}`01_first`, {doc}`words <glossary>`, {py:func}`~deepid_lite.nets.deepid.count`, {math}`a_b`, {numref}`tab-t`.
 
 ```{math}
 :label: eq-a

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from deepid_lite import testsets, videos
-from deepid_lite.align import TEMPLATE
 from deepid_lite.errors import DataError
-from deepid_lite.protocols import Pairs
+from deepid_lite.faces.alignment import TEMPLATE
+from deepid_lite.verification import benchmarks as testsets
+from deepid_lite.verification import youtube_faces as videos
+from deepid_lite.verification.metrics import Pairs
 
 HEADER = "split number, pair number, first name, second name, is same\n"
 

@@ -136,7 +136,8 @@ def escape(row: str) -> str:
 def list_modules(app, docname, source):
     """Put one section per public module of the package in place of @MODULES@ in api.md."""
     if docname == "api":
-        names = sorted(p.stem for p in (ROOT / "deepid_lite").glob("*.py") if not p.stem.startswith("_"))
+        paths = (p.relative_to(ROOT / "deepid_lite") for p in (ROOT / "deepid_lite").rglob("*.py"))
+        names = sorted(".".join(p.with_suffix("").parts) for p in paths if not p.stem.startswith("_"))
         sections = [f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: deepid_lite.{name}\n   :members:\n```"
                     for name in names]
         source[0] = source[0].replace("@MODULES@", "\n\n".join(sections))

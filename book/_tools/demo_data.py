@@ -20,13 +20,13 @@ from deepid_book import execution_key
 from matplotlib.figure import Figure
 from PIL import Image
 
-from deepid_lite import protocols
-from deepid_lite.align import FRAME, TEMPLATE, align
-from deepid_lite.evaluation import face_features, pair_scores
-from deepid_lite.onnx_export import export_onnx, pair_arrays
-from deepid_lite.pretrained import pretrained, weights_hash
-from deepid_lite.synthetic import FIRST_PERSON, draw, make_faces, sample_identity
-from deepid_lite.trials import make_pairs
+from deepid_lite.faces.alignment import FRAME, TEMPLATE, align
+from deepid_lite.faces.synthetic.people import FIRST_PERSON, draw, make_faces, sample_identity
+from deepid_lite.verification import metrics as protocols
+from deepid_lite.verification.evaluation import face_features, pair_scores
+from deepid_lite.verification.model import pretrained, weights_hash
+from deepid_lite.verification.onnx import export_onnx, pair_arrays
+from deepid_lite.verification.pairs import make_pairs
 
 PEOPLE = range(FIRST_PERSON["test"], FIRST_PERSON["test"] + 8)
 YAWS = (-45, -30, -15, 0, 15, 30, 45)

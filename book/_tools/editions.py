@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 import sys
-import tomllib
 from html import escape
 from pathlib import Path
 
@@ -24,6 +23,8 @@ from edition_chromium import chromium, find_chromium, mathjax, to_mathml
 from edition_epub import navigation, pack, package
 from edition_pages import EditionError, clean, formulas, join, name_id, put_mathml, read_page, stand_alone, title_of
 from run_twin import plain_ipython
+
+import deepid_lite
 
 BUILD = ROOT / "_build" / "editions"
 RAW = BUILD / "_build" / "epub"  # where Jupyter Book puts what the ePub builder writes
@@ -53,7 +54,7 @@ def contents() -> list[tuple[str, list[str]]]:
 
 
 def version() -> str:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    return deepid_lite.__version__
 
 
 def date() -> str:

@@ -10,13 +10,14 @@ import pytest
 from conftest import HTML
 from PIL import Image
 
-from deepid_lite import align, codes, occlusion
-from deepid_lite.evaluation import face_features, pair_scores
-from deepid_lite.features import extract
-from deepid_lite.pretrained import pretrained
-from deepid_lite.regions import crop
-from deepid_lite.synthetic import FIRST_PERSON, draw, make_faces, sample_identity
-from deepid_lite.trials import Pairs, make_pairs
+from deepid_lite.faces import alignment as align
+from deepid_lite.faces.regions import crop
+from deepid_lite.faces.synthetic.people import FIRST_PERSON, draw, make_faces, sample_identity
+from deepid_lite.neurons import codes, occlusion
+from deepid_lite.verification.evaluation import face_features, pair_scores
+from deepid_lite.verification.features import extract
+from deepid_lite.verification.model import pretrained
+from deepid_lite.verification.pairs import Pairs, make_pairs
 
 sys.path.insert(0, str(HTML.parents[1] / "book" / "_tools"))
 import demo_data  # noqa: E402

@@ -1,0 +1,1 @@
+"""The command line: deepid data, train, evaluate, info, export, regions, search, reproduce, claims."""

@@ -1,0 +1,72 @@
+"""The command `deepid regions`: list the regions, draw them, choose among trained ones."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepid_lite.errors import DataError
+
+regions_app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="The face regions of an ensemble: list, draw, select."
+)
+
+
+@regions_app.command("list")
+def list_(pool: Annotated[bool, typer.Option("--pool", help="all candidates, not only the twenty-five")] = False):
+    """Name, place in the aligned frame of 144 x 128 pixels, and input of the net."""
+    from deepid_lite.faces.regions import CANDIDATES, REGIONS
+
+    table = CANDIDATES if pool else REGIONS
+    width = max(map(len, table))
+    print(f"{'region':<{width}}    left     top   width  height  net's input")
+    for r in table.values():
+        numbers = "".join(f"{v:8.1f}" for v in (r.left, r.top, r.width, r.height))
+        print(f"{r.name:<{width}}{numbers}  {r.shape[0]} x {r.shape[1]}")
+
+
+@regions_app.command()
+def draw(
+    out: Annotated[Path, typer.Argument(help="picture to write: .png, .pdf or .svg")],
+    regions: Annotated[str, typer.Option(help="all, a number, or names with commas")] = "all",
+):
+    """Draw regions on a synthetic face, each with what its net sees."""
+    from deepid_lite.faces.regions import by_names
+    from deepid_lite.figures.paper import figure_regions
+
+    fig = figure_regions(by_names(regions))
+    try:
+        fig.savefig(out, dpi=150, bbox_inches="tight")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{out}: cannot be written ({error}); use .png, .pdf or .svg in a folder that exists") from None
+    print(out)
+
+
+@regions_app.command()
+def select(
+    runs: Annotated[Path, typer.Argument(help="folder of trained nets, <region>/model.safetensors, as train wrote it")],
+    count: Annotated[int, typer.Option(help="how many regions at most")] = 25,
+    data: Annotated[str, typer.Option("--data", help="the data set that the nets were trained on")] = "webfaces",
+    root: Annotated[Path | None, typer.Option("--root", help="its folder or archive; default: DEEPID_DATA")] = None,
+    layer: Annotated[int, typer.Option(help="features of FC-n")] = 4,
+    seed: Annotated[int, typer.Option(help="of the pairs of validation people")] = 0,
+    json: Annotated[Path | None, typer.Option("--json", help="also write the steps to this file")] = None,
+):
+    """Choose regions by forward-backward greedy search on validation people, whom no net and no test knows."""
+    from deepid_lite.records import provenance, write_json
+    from deepid_lite.verification import pipeline
+    from deepid_lite.verification.ensemble import trained_models
+    from deepid_lite.verification.evaluation import face_features
+    from deepid_lite.verification.region_selection import select as choose
+
+    models = trained_models(runs)
+    kept = pipeline.training_parts(data, root)[1]
+    features = {name: face_features(model, kept.images, layer, progress=True) for name, model in models.items()}
+    found = choose(features, kept.labels, min(count, len(models)), seed=seed, progress=_say)
+    print(f"chosen: {', '.join(found['chosen'])}")
+    if json:
+        write_json(json, {**found, "data": data, "data_hash": kept.data_hash, "layer": layer, **provenance()})
+
+
+def _say(names, accuracy):
+    print(f"{len(names):3d} regions  {accuracy:6.2f} %  {', '.join(names)}", flush=True)

@@ -1,0 +1,131 @@
+"""Fig. 4: the ROC of face verification on LFW, ours beside the points that the authors handed to the LFW site.
+
+`data_scripts/published_roc.py` fetches those points; they belong to their authors and are not part of this project.
+"""
+
+import os
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+from matplotlib.ticker import PercentFormatter
+
+from deepid_lite.errors import DataError
+from deepid_lite.faces.tables import read_text
+from deepid_lite.figures.style import COLOURS, present
+
+# file of data_scripts/published_roc.py -> method, the best of them first. High-dimensional LBP and Joint Bayesian are
+# their versions trained on LFW alone; the 95.17 % of the paper's Table 1 had more data.
+METHODS = {
+    "deepid2plus_arxiv1412.1265.txt": "DeepID2+",
+    "YiSun_DeepID2.txt": "DeepID2",
+    "gaussianface.txt": "GaussianFace",
+    "YiSun_DeepID_CelebFaces+_TL_CVPR2014.txt": "DeepID",
+    "deepface_ensemble.txt": "DeepFace",
+    "XudongCao_TransferLearning_FaceVerification_ICCV2013.txt": "TL Joint Bayesian",
+    "high_dim_LBP_unrestricted_cvpr13.txt": "High-dim LBP (LFW only)",
+    "convnet-rbm_celebfaces_iccv13.txt": "ConvNet-RBM, CelebFaces",
+    "convnet-rbm_unrestrict_iccv13.txt": "ConvNet-RBM (LFW only)",
+    "joint_bayesian_combined_unrestricted_eccv12.txt": "Joint Bayesian (LFW only)",
+}
+KINDS = (".png", ".pdf", ".svg")
+
+
+def read_published(folder):
+    """The authors' points in a folder of text files, two columns "TPR FPR" -> {method: (far, tar)}, fractions, rising.
+
+    Methods come in the order of METHODS; other .txt files follow under their own names. DataError: no such folder or
+    no file in it, rows that are not two rates, points that make no curve.
+    """
+    folder = Path(folder).expanduser()
+    files = sorted(folder.glob("*.txt"), key=lambda f: ([*METHODS, f.name].index(f.name), f.name))
+    if not files:
+        raise DataError(f"{folder}: no ROC points (*.txt) there; fetch them with data_scripts/published_roc.py")
+    return {METHODS.get(file.name, file.stem): _read_points(file) for file in files}
+
+
+def _read_points(file):
+    rows = [line.split() for line in read_text(file).splitlines() if line.strip()]
+    try:
+        points = np.array(rows, dtype=np.float64).reshape(len(rows), 2)
+        good = len(points) > 1 and bool(((points >= 0) & (points <= 1)).all())  # NaN is neither
+    except ValueError:
+        good = False
+    if not good:
+        raise DataError(f"{file}: not two columns of rates within 0..1; fetch it with data_scripts/published_roc.py")
+    tar, far = (points if points[0, 1] <= points[-1, 1] else points[::-1]).T
+    if (np.diff(far) < 0).any() or (np.diff(tar) < 0).any():
+        raise DataError(f"{file}: the rates do not rise together, which is no ROC; fetch the file again")
+    return far, tar
+
+
+def figure_4(result, reference=None, published=None):
+    """Fig. 4: true over false accept rate, on the paper's linear axes (a corner of them) and on a logarithmic one.
+
+    result, reference: reports of pipeline.evaluate_model (their "roc"), the lite one first; either may be None.
+    published: what `read_published` returns. It is LFW's, and is drawn beside results on LFW only.
+    """
+    found = present(result, reference)
+    fig, axes = plt.subplots(len(found), 2, figsize=(7, 0.6 + 3.3 * len(found)), squeeze=False, layout="constrained")
+    for row, report in zip(axes, found, strict=True):
+        far, tar = (np.array(report["roc"][key]) for key in ("far", "tar"))
+        curves = published if published and report["data"] == "lfw" else {}
+        # below one impostor pair, of which LFW has 3,000, nothing was measured
+        least = 2 / report["pairs"]
+        for ax in row:
+            for place, (method, points) in enumerate(curves.items()):
+                _curve(ax, *points, least, COLOURS[place % len(COLOURS)], "sD^vPX*p<>"[place % 10], method)
+            _curve(ax, far, tar, least, "0.1", "o", f"ours: {report['model']}, {report['accuracy']:.2f} %", 2.0)
+            ax.set(xlabel="false accept rate", ylabel="true accept rate" if ax is row[0] else "")
+            ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+            ax.grid(alpha=0.3)
+        low = _low(far, tar, 0.01)
+        row[0].set(xlim=(0, 0.3), ylim=(low, 1.005), title=f"{report['data']}, linear")
+        row[0].xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        row[1].set(xscale="log", xlim=(least, 1), ylim=(_low(far, tar, least), 1.005))
+        row[1].set_title(f"{report['data']}, logarithmic")
+        for ax in row:
+            ax.title.set_fontsize(9)
+        row[1].legend(loc="lower right", fontsize=7, framealpha=0.9, edgecolor="none")
+    sns.despine(fig)
+    return fig
+
+
+def _curve(ax, far, tar, least, colour, marker, label, width=1.0):
+    """Steps, as between two thresholds nothing was measured, with a few markers."""
+    ax.step(np.maximum(far, least / 10), tar, where="post", color=colour, linewidth=width, label=label, marker=marker,
+            markersize=4, markevery=_every(far, least))  # fmt: skip
+
+
+def _every(far, least):
+    """Points nearest to a few false accept rates, spread over both kinds of axes."""
+    wanted = [2 * least, 0.003, 0.01, 0.03, 0.08, 0.15, 0.25, 0.6]
+    return sorted({int(np.argmin(np.abs(far - rate))) for rate in wanted if rate >= least})
+
+
+def _low(far, tar, least):
+    """A lower end for the axis: a tenth below the curve at `least`, so that ours is in the picture."""
+    return max(0.0, np.floor(10 * float(np.interp(least, far, tar))) / 10 - 0.1)
+
+
+def check_kind(path):
+    """DataError for a picture's path that ends in neither .png, .pdf nor .svg: before the work, not after it."""
+    if Path(path).suffix.lower() not in KINDS:
+        raise DataError(f"{path}: a picture ends in {', '.join(KINDS)}; rename it")
+
+
+def save_figure(fig, path):
+    """Write beside, then rename; DataError where that cannot be, or for another kind than `check_kind` allows."""
+    check_kind(path)
+    path = Path(path)
+    beside = path.with_name(f"{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            fig.savefig(beside, dpi=150, bbox_inches="tight")
+            os.replace(beside, path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from None

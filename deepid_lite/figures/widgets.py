@@ -1,0 +1,74 @@
+"""Interactive figures: a self-contained piece of HTML that needs no server, in the book's page as in Colab.
+
+A template in `widgets/` holds the markup, style and script; the data of one figure goes into it as JSON.
+"""
+
+import base64
+import io
+import json
+from importlib import resources
+
+import numpy as np
+from PIL import Image
+
+from deepid_lite.neurons.occlusion import FRACTIONS, SIZES, cover_block, cover_from_below
+from deepid_lite.verification.evaluation import face_features
+
+
+def page(name, data):
+    """The HTML of the widget `name` with `data` (a dict for JSON) in the place of `@DATA@`."""
+    template = (resources.files("deepid_lite") / "widgets" / f"{name}.html").read_text(encoding="utf-8")
+    # "</" would end the script element that the data lie in
+    return template.replace("@DATA@", json.dumps(data, separators=(",", ":")).replace("</", "<\\/"))
+
+
+def picture(image):
+    """A uint8 (H, W, 3) picture as a data address that an <img> shows."""
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, "WEBP", quality=80)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def occlusion_widget(model, probes, partners, threshold, fractions=FRACTIONS, sizes=SIZES, names=("A", "B")):
+    """A slider that covers a face and shows its code and its scores, computed beforehand for every position.
+
+    model: Pretrained, with its verifier. probes, partners: uint8 (2, 144, 128, 3), two aligned pictures of each of two
+    people; the first are covered, the second stay clean. threshold: nats, from clean pairs. Returns the HTML.
+    """
+    clean = model.verifier[:-1].transform(face_features(model, partners))
+    more = {"from below": [cover_from_below(probes, f) for f in (0, *fractions)],
+            "random block": [cover_block(probes, n) for n in (0, *sizes)]}  # fmt: skip
+    covered = np.stack([np.stack(levels) for levels in more.values()])  # (kinds, levels, 2, 144, 128, 3)
+    features = face_features(model, covered.reshape(-1, *probes.shape[1:]))
+    z = model.verifier[:-1].transform(features)
+    scores = model.verifier[-1].score_gallery(z, clean).reshape(*covered.shape[:3], 2)
+    codes = np.packbits(features[:, : model.net.dimension] > 0, axis=1).reshape(*covered.shape[:3], -1)
+
+    def cover(kind, level, person):
+        same, other = (round(float(scores[kind, level, person, who]), 2) for who in (person, 1 - person))
+        return {"image": picture(covered[kind, level, person]), "code": codes[kind, level, person].tobytes().hex(),
+                "same": same, "other": other}  # fmt: skip
+
+    people = [{"name": names[p], "partner": picture(partners[p]),
+               "covers": [[cover(kind, level, p) for level in range(covered.shape[1])] for kind in range(2)]}
+              for p in range(2)]  # fmt: skip
+    levels = [[f"{100 * f:g} %" for f in (0, *fractions)], [f"{n:g} × {n:g}" for n in (0, *sizes)]]
+    kinds = [{"name": name, "levels": shown} for name, shown in zip(more, levels, strict=True)]
+    data = {"people": people, "kinds": kinds, "threshold": round(float(threshold), 2), "unit": "nats"}
+    return page("occlusion", data)
+
+
+def codes_widget(images, features, labels, threshold, start=(0, 1)):
+    """Two faces to choose, their codes bit by bit, the Hamming distance and what a threshold says of it.
+
+    images: uint8 (N, 144, 128, 3), a few aligned faces. features: (N, D) of the pictures without their mirrors.
+    labels: (N,) people. threshold: bits, from other people; up to it two faces are called one person. start: the rows
+    that are shown first. Returns the HTML.
+    """
+    labels, seen, faces = np.asarray(labels).tolist(), {}, []
+    packed = np.packbits(features > 0, axis=1)
+    for image, code, label in zip(images, packed, labels, strict=True):
+        seen[label] = seen.get(label, 0) + 1
+        name = f"person {list(seen).index(label) + 1}, picture {seen[label]}"
+        faces.append({"name": name, "person": label, "image": picture(image), "code": code.tobytes().hex()})
+    return page("codes", {"faces": faces, "threshold": int(threshold), "start": list(start)})

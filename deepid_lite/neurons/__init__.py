@@ -1,0 +1,4 @@
+"""What single neurons are like: sparse, selective, robust; binary codes and searching with them.
+
+Chapters 8 to 11.
+"""

@@ -1,0 +1,121 @@
+"""What a study runs on, at two scales that never mix: a model, and people whom its net never saw.
+
+`lite()` has the synthetic faces and takes seconds; `reference()` has the web-face net and LFW. A study is a function of
+a `Scale` that returns a dict for JSON (studies.py), so that one function serves the book's build and the recorded run.
+"""
+
+import hashlib
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import numpy as np
+
+from deepid_lite.errors import DataError
+from deepid_lite.faces.cache import cache_folder
+from deepid_lite.faces.dataset import FaceSet, load_faces
+from deepid_lite.verification.ensemble import Ensemble, load_ensemble
+from deepid_lite.verification.evaluation import face_features
+from deepid_lite.verification.metrics import Pairs
+from deepid_lite.verification.model import Pretrained, pretrained, weights_hash
+from deepid_lite.verification.pipeline import test_set, training_parts
+
+
+@dataclass
+class Scale:
+    """A model and the people to study it on.
+
+    name: "lite" or "reference". model: Pretrained. test: unseen people and the `pairs` to verify among them.
+    kept: people who fit Joint Bayesian and other classifiers; they are never tested. crowd: the test people and five
+    of whom there are many images, `celebrities` by name, for the study of identities.
+    """
+
+    name: str
+    model: Pretrained
+    test: FaceSet
+    pairs: Pairs
+    kept: FaceSet
+    crowd: FaceSet
+    celebrities: tuple[str, ...]
+    root: str | None = None  # folder of the data sets; None: that of DEEPID_DATA
+    ensemble: Ensemble | None = None  # where `model` was given as the folder of one; `model` is its first net then
+    _store: dict = field(default_factory=dict, repr=False)
+
+    def features(self, part, layer=4):
+        """Features (N, 2 D), picture and mirror, of "test", "kept" or "crowd"; extracted once, then remembered."""
+        if part not in ("test", "kept", "crowd"):
+            raise DataError(f"part {part!r}: use test, kept or crowd")
+        if layer not in self.model.net.heads:
+            raise DataError(f"layer {layer}: this net has features on {', '.join(map(str, self.model.net.heads))}")
+        faces = getattr(self, part)
+        if (faces.data_hash, layer) not in self._store:
+            found = self._stored(faces)
+            self._store |= {(faces.data_hash, n): features for n, features in found.items()}
+        return self._store[faces.data_hash, layer]
+
+    def of_member(self, member):
+        """The same people with another net, for its features."""
+        return replace(self, model=member, ensemble=None, _store={})
+
+    def _stored(self, faces):
+        """All layers in one pass. Those of photographs take minutes: they are kept beside the decoded faces."""
+        layers = self.model.net.heads
+        if self.name == "lite":
+            return face_features(self.model, faces.images, layers)
+        key = hashlib.sha256(f"{faces.data_hash} {weights_hash(self.model)}".encode()).hexdigest()[:16]
+        paths = {n: cache_folder() / f"features-{key}-fc{n}.npy" for n in layers}
+        if all(path.is_file() for path in paths.values()):
+            return {n: np.load(path) for n, path in paths.items()}
+        found = face_features(self.model, faces.images, layers, progress=True)
+        for n, path in paths.items():
+            beside = path.with_name(path.stem + ".tmp.npy")
+            np.save(beside, found[n])
+            beside.replace(path)
+        return found
+
+
+def lite(model="lite"):
+    """The embedded scale: the shipped lite net and 200 unseen synthetic people; no download, no GPU."""
+    test, pairs, _ = test_set("synthetic")
+    celebrities = load_faces("synthetic", part="celebrities")
+    net, ensemble = _model(model)
+    return Scale(
+        "lite", net, test, pairs, load_faces("synthetic", part="joint_bayesian"), join(test, celebrities),
+        tuple(f"celebrities/{name}" for name in celebrities.names), ensemble=ensemble,
+    )  # fmt: skip
+
+
+def reference(model="webfaces", root=None, fit_on="webfaces"):
+    """The reference scale: a net of web faces, tested on LFW; `root` is the folder that DEEPID_DATA would name."""
+    test, pairs, _ = test_set("lfw", root)
+    _, kept = training_parts(fit_on, root)
+    counts = np.bincount(test.labels)
+    most = tuple(test.names[person] for person in np.argsort(-counts, kind="stable")[:5])
+    net, ensemble = _model(model)
+    return Scale("reference", net, test, pairs, kept, test, most, root, ensemble)
+
+
+def join(first, second):
+    """One FaceSet of two sets of different people; the second's names gain its part, attributes need both."""
+    names = [*first.names, *(f"celebrities/{name}" for name in second.names)]
+    both = first.attributes.keys() & second.attributes.keys()
+    digest = hashlib.sha256(f"{first.data_hash} {second.data_hash}".encode()).hexdigest()
+    return FaceSet(
+        np.concatenate([first.images, second.images]),
+        np.concatenate([first.labels, second.labels + len(first.names)]),
+        names,
+        np.concatenate([first.landmarks, second.landmarks]),
+        {name: np.concatenate([first.attributes[name], second.attributes[name]]) for name in sorted(both)},
+        [*first.paths, *second.paths],
+        first.source,
+        digest,
+    )
+
+
+def _model(model):
+    """(Pretrained, Ensemble or None) for a model, its name or file, or the folder of an ensemble."""
+    if isinstance(model, Pretrained):
+        return model, None
+    if Path(model).is_dir():
+        ensemble = load_ensemble(model)
+        return ensemble.members[0], ensemble
+    return pretrained(model), None

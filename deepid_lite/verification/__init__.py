@@ -1,0 +1,18 @@
+"""Is it the same person? Features of a face, Joint Bayesian, the protocols of LFW and others, ensembles.
+
+Chapters 6, 7 and 12.
+"""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach(
+    __name__,
+    submod_attrs={
+        "evaluation": ["face_features"],
+        "joint_bayesian": ["JointBayesian"],
+        "metrics": ["verify"],
+        "model": ["load_model", "pretrained", "save_model"],
+        "pairs": ["Pairs", "make_pairs"],
+        "pipeline": ["evaluate_model", "train_model"],
+    },
+)

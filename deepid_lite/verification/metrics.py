@@ -1,0 +1,196 @@
+"""Measuring: verification in folds, ROC, closed- and open-set identification, from scores alone.
+
+Scores are larger for pairs that look more alike: Joint Bayesian ratios, cosines, minus Hamming distances.
+The lists of what is compared come from `trials`, whose names can be imported from here as well. **Nothing is
+chosen on the images it is measured on**: the threshold of a fold comes from the scores of the other folds
+alone.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from sklearn import metrics
+
+from deepid_lite.errors import DataError
+from deepid_lite.verification.pairs import (
+    Identification,
+    Pairs,
+    identification_lists,
+    make_pairs,
+    read_cfp,
+    read_lfw_pairs,
+)
+
+__all__ = [
+    "Identification",
+    "OpenSet",
+    "Pairs",
+    "Verification",
+    "auc",
+    "best_threshold",
+    "closed_set_rank1",
+    "equal_error_rate",
+    "identification_lists",
+    "make_pairs",
+    "open_set_dir",
+    "read_cfp",
+    "read_lfw_pairs",
+    "roc",
+    "tar_at_far",
+    "verify",
+]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """Accuracies are fractions; a pair is called "same" when its score exceeds the threshold."""
+
+    accuracy: float  # mean over the folds
+    standard_error: float  # of that mean: standard deviation of the folds (F - 1) over sqrt(F)
+    fold_accuracy: np.ndarray  # (F,)
+    threshold: np.ndarray  # (F,), each from the other folds; -inf: everything is called "same"
+
+
+# verification
+
+
+def verify(scores, pairs):
+    """Accuracy in folds for scores (P,): LFW's view 2 protocol -> Verification.
+
+    The threshold of a fold maximises the accuracy on the other folds. It lies in the middle between two
+    neighbouring scores there, or below or above all of them; of equally good ones the lowest is taken.
+    """
+    scores = _checked(scores, (len(pairs),), "pair")
+    folds = np.unique(pairs.fold)
+    if len(folds) < 2:
+        raise DataError(
+            "pairs: one fold only: the threshold of a fold comes from the others, use at least two"
+        )
+    threshold = np.array(
+        [best_threshold(scores[pairs.fold != f], pairs.same[pairs.fold != f]) for f in folds]
+    )
+    return in_folds(scores, pairs, threshold)
+
+
+def in_folds(scores, pairs, threshold):
+    """Accuracy of scores (P,) with given thresholds (F,), one a fold in the folds' order -> Verification."""
+    folds = np.unique(pairs.fold)
+    correct = (scores > threshold[np.searchsorted(folds, pairs.fold)]) == pairs.same
+    accuracy = np.array([correct[pairs.fold == f].mean() for f in folds])
+    error = accuracy.std(ddof=1) / np.sqrt(len(folds)) if len(folds) > 1 else np.nan
+    return Verification(float(accuracy.mean()), float(error), accuracy, threshold)
+
+
+def best_threshold(scores, same):
+    """The threshold of highest accuracy: scores (P,), same (P,) -> float; `verify` says where it lies."""
+    same = np.asarray(same, dtype=bool)
+    scores = _checked(scores, same.shape, "pair")
+    values, position = np.unique(scores, return_inverse=True)
+    # right with everything called "same"; each value that falls below the threshold gains its different pairs
+    gain = np.bincount(position, weights=np.where(same, -1, 1), minlength=len(values))
+    best = np.argmax(np.concatenate([[0], np.cumsum(gain)]))
+    if best in (0, len(values)):
+        return -np.inf if best == 0 else np.inf
+    low, high = values[best - 1], values[best]
+    middle = low / 2 + high / 2
+    return float(middle if low <= middle < high else low)  # neighbouring floats have no middle
+
+
+def roc(scores, same):
+    """Receiver operating characteristic -> (far, tar, thresholds), each (T,), from strict to lenient.
+
+    far: fraction of different pairs with score >= threshold; tar: of same pairs. One point for every
+    distinct score, after (0, 0) at threshold inf.
+    """
+    scores, same = _two_kinds(scores, same)
+    return metrics.roc_curve(same, scores, drop_intermediate=False)
+
+
+def auc(scores, same):
+    """Area under the ROC: the chance that a same pair scores above a different one, ties half."""
+    scores, same = _two_kinds(scores, same)
+    return float(metrics.roc_auc_score(same, scores))
+
+
+def equal_error_rate(scores, same):
+    """Where false accepts equal false rejects, on the straight line between the two nearest points."""
+    far, tar, _ = roc(scores, same)
+    gap = far - (1 - tar)  # grows from -1 to 1
+    k = int(np.argmax(gap >= 0))
+    step = -gap[k - 1] / (gap[k] - gap[k - 1])
+    return float(far[k - 1] + step * (far[k] - far[k - 1]))
+
+
+def tar_at_far(scores, same, far=1e-3):
+    """The largest true accept rate with a false accept rate of at most `far`; nothing is interpolated."""
+    false, true, _ = roc(scores, same)
+    return float(true[false <= far].max())
+
+
+# identification
+
+
+def closed_set_rank1(scores, probe_labels, gallery_labels):
+    """Fraction of probes whose best gallery image is of the right person: scores (P, G), labels (P,), (G,).
+
+    A tie between the right and another person counts as wrong, so that the gallery's order plays no part.
+    """
+    scores = _checked(scores, (len(probe_labels), len(gallery_labels)), "probe")
+    return float(_found(scores, probe_labels, gallery_labels).mean())
+
+
+class OpenSet(NamedTuple):
+    rate: float  # DIR: fraction of genuine probes detected and identified
+    threshold: float  # tau
+    far: float  # fraction of impostors with a score of at least tau: at most what was asked for
+
+
+def open_set_dir(genuine, genuine_labels, impostors, gallery_labels, far=0.01):
+    """Detection and identification rate at rank 1: genuine (P, G) and impostor scores (I, G) -> OpenSet.
+
+    tau is the smallest threshold that at most `far` of the impostors reach with their best score: just above
+    the (floor(far I) + 1)-th best impostor (the 95th of LFW's 9,494). A genuine probe counts when its best
+    score reaches tau and is the right person's, not tied with another's.
+    """
+    genuine = _checked(genuine, (len(genuine_labels), len(gallery_labels)), "genuine probe")
+    impostors = _checked(impostors, (len(impostors), len(gallery_labels)), "impostor")
+    if not (0 <= far <= 1 and len(impostors)):
+        raise DataError(f"far={far!r} with {len(impostors)} impostors: need 0..1 and at least one impostor")
+    best = np.sort(impostors.max(axis=1))[::-1]
+    allowed = math.floor(far * len(best) + 1e-9)  # 0.29 * 100 is a little below 29
+    tau = -np.inf if allowed >= len(best) else float(np.nextafter(best[allowed], np.inf))
+    found = _found(genuine, genuine_labels, gallery_labels) & (genuine.max(axis=1) >= tau)
+    return OpenSet(float(found.mean()), tau, float((best >= tau).mean()))
+
+
+def _found(scores, probe_labels, gallery_labels):
+    right = np.asarray(probe_labels)[:, None] == np.asarray(gallery_labels)
+    if not len(scores) or not right.any(axis=1).all():
+        raise DataError(
+            f"probes: {int((~right.any(axis=1)).sum())} of {len(scores)} have nobody in the gallery"
+        )
+    return np.where(right, scores, -np.inf).max(axis=1) > np.where(right, -np.inf, scores).max(axis=1)
+
+
+# checks
+
+
+def _checked(scores, shape, what):
+    scores = np.asarray(scores, dtype=np.float64)
+    if scores.shape != shape:
+        raise DataError(f"scores: shape {scores.shape}, expected {shape}: one score for each {what}")
+    bad = np.argwhere(~np.isfinite(scores))
+    if len(bad):
+        raise DataError(
+            f"scores: {len(bad)} of {scores.size} are NaN or inf, the first for {what} {bad[0][0]}"
+        )
+    return scores
+
+
+def _two_kinds(scores, same):
+    same = np.asarray(same, dtype=bool)
+    if same.all() or not same.any():
+        raise DataError("pairs: need both same and different ones")
+    return _checked(scores, same.shape, "pair"), same
