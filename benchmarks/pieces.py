@@ -43,10 +43,7 @@ def gallery_scoring(quick, seconds):
     theirs = pair_by_pair(A, G, few - model.mean_, some - model.mean_)
     ours = model.score_gallery(few, some)  # in nats: half of theirs and a constant
     np.testing.assert_allclose(ours - ours[0, 0], (theirs - theirs[0, 0]) / 2, rtol=1e-6, atol=1e-6)
-    calls = {
-        "ours": lambda: model.score_gallery(probes, gallery),
-        "loop": lambda: pair_by_pair(A, G, few, some),
-    }
+    calls = {"ours": lambda: model.score_gallery(probes, gallery), "loop": lambda: pair_by_pair(A, G, few, some)}
     with one_thread():
         times = take_turns(calls, seconds)
     return {"ours": n_probes * n_gallery / times["ours"], "loop": len(few) * len(some) / times["loop"], "dimensions": d}

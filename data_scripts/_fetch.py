@@ -137,8 +137,9 @@ def fetch(name: str, remote: Remote, dest: Path, mirror: str | None, down: set[s
         if host in down:
             reasons.append(f"{host}: no connection")
             continue
-        source = pooch.create(staging, base_url="", registry={flat: remote.sum}, urls={flat: url},
-                              retry_if_failed=RETRIES)
+        source = pooch.create(
+            staging, base_url="", registry={flat: remote.sum}, urls={flat: url}, retry_if_failed=RETRIES
+        )
         downloader = Downloader(staging / (flat + ".part"), remote.size, down)
         try:
             got = source.fetch(flat, downloader=downloader)
@@ -170,14 +171,17 @@ def check_sum(path: Path, remote: Remote) -> None:
         raise FetchError(f"{path}: is not a file; move it away and run again")
     size = path.stat().st_size
     if remote.size is not None and size != remote.size:
-        raise FetchError(f"{path}: has {size:,} bytes instead of {remote.size:,} (cut short, or another "
-                         "file); delete it and run again")
+        raise FetchError(
+            f"{path}: has {size:,} bytes instead of {remote.size:,} (cut short, or another "
+            "file); delete it and run again"
+        )
     kind, expected = remote.sum.split(":")
     with open(path, "rb") as file:
         found = hashlib.file_digest(file, kind).hexdigest()
     if found != expected:
-        raise FetchError(f"{path}: {kind} is {found} instead of {expected} (damaged, or another file); "
-                         "delete it and run again")
+        raise FetchError(
+            f"{path}: {kind} is {found} instead of {expected} (damaged, or another file); delete it and run again"
+        )
 
 
 def get_all(files: dict[str, Remote], dest: Path, options: argparse.Namespace, by_hand: str) -> None:
@@ -211,8 +215,10 @@ def get_all(files: dict[str, Remote], dest: Path, options: argparse.Namespace, b
             raise FetchError(f"{dest}: missing {listed}; run without --check-only, or {by_hand}")
         raise FetchError(f"{dest}: could not fetch {listed}: {why}; {by_hand}, then run again")
     if missing:
-        print(f"note: without {', '.join(missing)}{f' ({why})' if why else ''}; the other files do without",
-              file=sys.stderr)
+        print(
+            f"note: without {', '.join(missing)}{f' ({why})' if why else ''}; the other files do without",
+            file=sys.stderr,
+        )
 
 
 def described(name: str, remote: Remote) -> str:
@@ -249,9 +255,12 @@ def parse(argv: list[str] | None, description: str, prog: str) -> argparse.Names
     """DEST, --base-url, --check-only: the same for every script."""
     parser = OneLineParser(prog=prog, description=description)
     parser.add_argument("dest", metavar="DEST", type=Path, help="folder for the data; made when missing")
-    parser.add_argument("--base-url", metavar="URL", default=os.environ.get(MIRROR_VARIABLE) or None,
-                        help="fetch from this copy of DEST instead of the public hosts "
-                             f"(or set {MIRROR_VARIABLE})")
+    parser.add_argument(
+        "--base-url",
+        metavar="URL",
+        default=os.environ.get(MIRROR_VARIABLE) or None,
+        help=f"fetch from this copy of DEST instead of the public hosts (or set {MIRROR_VARIABLE})",
+    )
     parser.add_argument("--check-only", action="store_true", help="fetch nothing, check what is there")
     return parser.parse_args(argv)
 

@@ -22,26 +22,38 @@ PAGE = "http://mmlab.ie.cuhk.edu.hk/projects/CelebA.html"
 IMAGES = "img_align_celeba.zip"
 FILES = {
     "identity_CelebA.txt": Remote(
-        "sha256:c6143857c3e2630ac2da9f782e9c1232e5e59be993a9d44e8a7916c78a6158c0", 3_424_458,
-        (DRIVE + "1_ee_0u7vcNLOfNLegJRHmolfH5ICW-XS",)),
+        "sha256:c6143857c3e2630ac2da9f782e9c1232e5e59be993a9d44e8a7916c78a6158c0",
+        3_424_458,
+        (DRIVE + "1_ee_0u7vcNLOfNLegJRHmolfH5ICW-XS",),
+    ),
     "list_eval_partition.txt": Remote(
-        "sha256:fc955bcb3ef8fbdf7d5640d9a8693a8431b5f2ee291a5c1449a1549e7e073fe7", 2_836_386,
-        (DRIVE + "0B7EVK8r0v71pY0NSMzRuSXJEVkk",)),
+        "sha256:fc955bcb3ef8fbdf7d5640d9a8693a8431b5f2ee291a5c1449a1549e7e073fe7",
+        2_836_386,
+        (DRIVE + "0B7EVK8r0v71pY0NSMzRuSXJEVkk",),
+    ),
     "list_landmarks_align_celeba.txt": Remote(
-        "sha256:6c02a87569907f6db2ba99019085697596730e8129f67a3d61659f198c48d43b", 12_156_055,
-        (DRIVE + "0B7EVK8r0v71pd0FJY3Blby1HUTQ",)),
+        "sha256:6c02a87569907f6db2ba99019085697596730e8129f67a3d61659f198c48d43b",
+        12_156_055,
+        (DRIVE + "0B7EVK8r0v71pd0FJY3Blby1HUTQ",),
+    ),
     "list_attr_celeba.txt": Remote(
-        "sha256:f0e5da289d5ccf75ffe8811132694922b60f2af59256ed362afa03fefba324d0", 26_721_026,
-        (DRIVE + "0B7EVK8r0v71pblRyaVFSWGxPY0U",)),
+        "sha256:f0e5da289d5ccf75ffe8811132694922b60f2af59256ed362afa03fefba324d0",
+        26_721_026,
+        (DRIVE + "0B7EVK8r0v71pblRyaVFSWGxPY0U",),
+    ),
     IMAGES: Remote(
-        "sha256:46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74", 1_443_490_838,
-        (DRIVE + "0B7EVK8r0v71pZjFTYXZWM3FlRnM",)),
+        "sha256:46fb89443c578308acf364d7d379fe1b9efb793042c0af734b6112e4fd3a8c74",
+        1_443_490_838,
+        (DRIVE + "0B7EVK8r0v71pZjFTYXZWM3FlRnM",),
+    ),
 }
 EXPECTED = {"images": 202_599, "people": 10_177, "parts": (162_770, 19_867, 19_962)}
 
-BY_HAND = (f"download them in a browser from the Google Drive folder that {PAGE} names, Img/, Anno/ and "
-           "Eval/ (for the images also kaggle.com/datasets/jessicali9530/celeba-dataset, unpacked as "
-           "DEST/img_align_celeba/000001.jpg), put them into DEST")
+BY_HAND = (
+    f"download them in a browser from the Google Drive folder that {PAGE} names, Img/, Anno/ and "
+    "Eval/ (for the images also kaggle.com/datasets/jessicali9530/celeba-dataset, unpacked as "
+    "DEST/img_align_celeba/000001.jpg), put them into DEST"
+)
 AGAIN = "delete the file, fetch it anew and run again"
 
 
@@ -68,8 +80,9 @@ def image_names(root: Path) -> tuple[str, set[str]]:
         raise FetchError(f"{path}: cannot be read as a zip ({error}); {AGAIN}") from None
     for info in infos:
         if not re.fullmatch(r"img_align_celeba/\d{6}\.jpg", info.filename) or info.file_size == 0:
-            raise FetchError(f"{path}: member {info.filename!r} of {info.file_size} bytes is no "
-                             f"img_align_celeba/000001.jpg; {AGAIN}")
+            raise FetchError(
+                f"{path}: member {info.filename!r} of {info.file_size} bytes is no img_align_celeba/000001.jpg; {AGAIN}"
+            )
     return IMAGES, {Path(i.filename).name for i in infos}
 
 
@@ -93,8 +106,9 @@ def check_contents(root: Path, expected: dict) -> None:
     """Images, identities, parts, landmarks and attributes must speak of the same, known number of files."""
     source, names = image_names(root)
     if len(names) != expected["images"]:
-        raise FetchError(f"{root / source}: {len(names):,} images instead of {expected['images']:,}; "
-                         "unpack or fetch it again")
+        raise FetchError(
+            f"{root / source}: {len(names):,} images instead of {expected['images']:,}; unpack or fetch it again"
+        )
     print(f"{source}: {len(names):,} images")
     lists = {
         "identity_CelebA.txt": (0, 1, None),
@@ -108,16 +122,19 @@ def check_contents(root: Path, expected: dict) -> None:
         rows[name] = read_list(path, *form)
         odd = names ^ rows[name].keys()
         if odd:
-            raise FetchError(f"{path}: {len(odd):,} images are only here or only in {source}, "
-                             f"first {min(odd)}; {AGAIN}")
+            raise FetchError(
+                f"{path}: {len(odd):,} images are only here or only in {source}, first {min(odd)}; {AGAIN}"
+            )
         print(f"{name}: {len(rows[name]):,} rows")
     people = {value[0] for value in rows["identity_CelebA.txt"].values()}
     parts = [value[0] for value in rows["list_eval_partition.txt"].values()]
     parts = tuple(parts.count(part) for part in "012")
     if len(people) != expected["people"] or parts != tuple(expected["parts"]):
-        raise FetchError(f"{root}: {len(people):,} people in parts of {parts} images instead of "
-                         f"{expected['people']:,} in {tuple(expected['parts'])}; delete identity_CelebA.txt "
-                         "and list_eval_partition.txt and run again")
+        raise FetchError(
+            f"{root}: {len(people):,} people in parts of {parts} images instead of "
+            f"{expected['people']:,} in {tuple(expected['parts'])}; delete identity_CelebA.txt "
+            "and list_eval_partition.txt and run again"
+        )
     print(f"{len(people):,} people; train, val, test: {', '.join(f'{p:,}' for p in parts)} images")
 
 

@@ -32,39 +32,70 @@ def umass(name: str) -> tuple[str, str]:
 
 
 FILES = {
-    IMAGES: Remote("sha256:055f7d9c632d7370e6fb4afc7468d40f970c34a80d4c6f50ffec63f5a8d536c0", None,
-                   (FIGSHARE + "5976018", *umass("lfw.tgz"))),
-    PAIRS: Remote("sha256:ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592", 155_335,
-                  (FIGSHARE + "5976006", FACENET + "pairs.txt", *umass("pairs.txt"))),
+    IMAGES: Remote(
+        "sha256:055f7d9c632d7370e6fb4afc7468d40f970c34a80d4c6f50ffec63f5a8d536c0",
+        None,
+        (FIGSHARE + "5976018", *umass("lfw.tgz")),
+    ),
+    PAIRS: Remote(
+        "sha256:ea42330c62c92989f9d7c03237ed5d591365e89b3e649747777b70e692dc1592",
+        155_335,
+        (FIGSHARE + "5976006", FACENET + "pairs.txt", *umass("pairs.txt")),
+    ),
     # sphereface_pytorch's data/lfw_landmark.txt; the sum is that of the list in `canonical` form
-    LANDMARKS: Remote("sha256:e517ec9b03232baaf10c7d5f82f0df6f500bb6cca1ead1126642cd42ff3ad039", 1_031_679,
-                      (SPHEREFACE + "e2f11f0b0f394cf75b9f65ce8d353e4390b0948c/data/lfw_landmark.txt",
-                       SPHEREFACE + "master/data/lfw_landmark.txt")),
+    LANDMARKS: Remote(
+        "sha256:e517ec9b03232baaf10c7d5f82f0df6f500bb6cca1ead1126642cd42ff3ad039",
+        1_031_679,
+        (
+            SPHEREFACE + "e2f11f0b0f394cf75b9f65ce8d353e4390b0948c/data/lfw_landmark.txt",
+            SPHEREFACE + "master/data/lfw_landmark.txt",
+        ),
+    ),
     "lfw_protocol/pairsDevTrain.txt": Remote(
-        "sha256:1d454dada7dfeca0e7eab6f65dc4e97a6312d44cf142207be28d688be92aabfa", 56_579,
-        (FIGSHARE + "5976012", *umass("pairsDevTrain.txt")), needed=False),
+        "sha256:1d454dada7dfeca0e7eab6f65dc4e97a6312d44cf142207be28d688be92aabfa",
+        56_579,
+        (FIGSHARE + "5976012", *umass("pairsDevTrain.txt")),
+        needed=False,
+    ),
     "lfw_protocol/pairsDevTest.txt": Remote(
-        "sha256:7cb06600ea8b2814ac26e946201cdb304296262aad67d046a16a7ec85d0ff87c", 26_002,
-        (FIGSHARE + "5976009", *umass("pairsDevTest.txt")), needed=False),
+        "sha256:7cb06600ea8b2814ac26e946201cdb304296262aad67d046a16a7ec85d0ff87c",
+        26_002,
+        (FIGSHARE + "5976009", *umass("pairsDevTest.txt")),
+        needed=False,
+    ),
     "lfw_protocol/people.txt": Remote(
-        "sha256:bc8fa2b7f25c895cf7efb6de4f4fc27ca8b8d1cfa63350ad8b96eae2b198d365", 94_770,
-        umass("people.txt"), needed=False),
+        "sha256:bc8fa2b7f25c895cf7efb6de4f4fc27ca8b8d1cfa63350ad8b96eae2b198d365",
+        94_770,
+        umass("people.txt"),
+        needed=False,
+    ),
     "lfw_protocol/peopleDevTrain.txt": Remote(
-        "sha256:2e58df13ba4cc143189336e001cc2c195f1dfa5b29a6475c02857be353c2a2fa", 66_403,
-        umass("peopleDevTrain.txt"), needed=False),
+        "sha256:2e58df13ba4cc143189336e001cc2c195f1dfa5b29a6475c02857be353c2a2fa",
+        66_403,
+        umass("peopleDevTrain.txt"),
+        needed=False,
+    ),
     "lfw_protocol/peopleDevTest.txt": Remote(
-        "sha256:c3ed1f90499473401542101a56c14c1d82396bb8218c67a356d7460601047555", 28_334,
-        umass("peopleDevTest.txt"), needed=False),
+        "sha256:c3ed1f90499473401542101a56c14c1d82396bb8218c67a356d7460601047555",
+        28_334,
+        umass("peopleDevTest.txt"),
+        needed=False,
+    ),
     "lfw_protocol/lfw-names.txt": Remote(
-        "sha256:403cd39411ee297f99f69241959bd8f0496b44377711913a76ccdd8562874164", 94_727,
-        umass("lfw-names.txt"), needed=False),
+        "sha256:403cd39411ee297f99f69241959bd8f0496b44377711913a76ccdd8562874164",
+        94_727,
+        umass("lfw-names.txt"),
+        needed=False,
+    ),
 }
 EXPECTED = {"images": 13_233, "people": 5_749, "pairs": 6_000}
 FRAME = 250  # width and height of an LFW image in pixels
 
-BY_HAND = ("put them under these names into DEST by hand: lfw.tgz and pairs.txt from "
-           f"{FIGSHARE}5976018 and {FIGSHARE}5976006, landmarks.txt from data/lfw_landmark.txt of "
-           "github.com/clcarwin/sphereface_pytorch")
+BY_HAND = (
+    "put them under these names into DEST by hand: lfw.tgz and pairs.txt from "
+    f"{FIGSHARE}5976018 and {FIGSHARE}5976006, landmarks.txt from data/lfw_landmark.txt of "
+    "github.com/clcarwin/sphereface_pytorch"
+)
 MEMBER = re.compile(r"(?:\./)?lfw/([^/]+)/(\1_\d{4}\.jpg)")
 
 
@@ -96,16 +127,19 @@ def image_names(root: Path) -> tuple[str, set[str]]:
                     check_jpeg(f"{archive}: {member.name}", tar.extractfile(member).read(2))
                     names.add(f"{match[1]}/{match[2]}")
     except (tarfile.TarError, EOFError, zlib.error) as error:
-        raise FetchError(f"{archive}: cannot be read ({error}; cut short, or no tar archive); "
-                         "delete it and run again") from None
+        raise FetchError(
+            f"{archive}: cannot be read ({error}; cut short, or no tar archive); delete it and run again"
+        ) from None
     return source, names
 
 
 def check_member(archive: Path, member: tarfile.TarInfo) -> None:
     parts = member.name.split("/")
     if member.name.startswith("/") or ".." in parts or not (member.isfile() or member.isdir()):
-        raise FetchError(f"{archive}: member {member.name!r} is a link or points outside; "
-                         "this is not the official archive, delete it and run again")
+        raise FetchError(
+            f"{archive}: member {member.name!r} is a link or points outside; "
+            "this is not the official archive, delete it and run again"
+        )
 
 
 def check_jpeg(name, start: bytes) -> None:
@@ -117,9 +151,11 @@ def check_images(root: Path, expected: dict) -> set[str]:
     source, names = image_names(root)
     people = {name.split("/")[0] for name in names}
     if len(names) != expected["images"] or len(people) != expected["people"]:
-        raise FetchError(f"{root / source}: {len(names):,} images lfw/Name/Name_0001.jpg of {len(people):,} "
-                         f"people instead of {expected['images']:,} of {expected['people']:,}; take the "
-                         "original lfw.tgz, not a funneled or partial copy")
+        raise FetchError(
+            f"{root / source}: {len(names):,} images lfw/Name/Name_0001.jpg of {len(people):,} "
+            f"people instead of {expected['images']:,} of {expected['people']:,}; take the "
+            "original lfw.tgz, not a funneled or partial copy"
+        )
     print(f"{source}: {len(names):,} images of {len(people):,} people")
     return names
 
@@ -132,13 +168,16 @@ def check_pairs(path: Path, names: set[str], expected: int) -> None:
         if len(words) == 3:
             words = [words[0], words[1], words[0], words[2]]
         if len(words) != 4 or not (words[1].isdigit() and words[3].isdigit()):
-            raise FetchError(f"{path}, line {number}: {line!r} is no pair (Name i j or Name i Name j); "
-                             "delete the file and run again")
+            raise FetchError(
+                f"{path}, line {number}: {line!r} is no pair (Name i j or Name i Name j); delete the file and run again"
+            )
         for person, index in (words[:2], words[2:]):
             name = f"{person}/{person}_{int(index):04d}.jpg"
             if name not in names:
-                raise FetchError(f"{path}, line {number}: {name} is not among the images; "
-                                 "the images or the list are incomplete, delete the wrong one and run again")
+                raise FetchError(
+                    f"{path}, line {number}: {name} is not among the images; "
+                    "the images or the list are incomplete, delete the wrong one and run again"
+                )
         n_pairs += 1
     if n_pairs != expected:
         raise FetchError(f"{path}: {n_pairs:,} pairs instead of {expected:,}; delete it and run again")
@@ -166,8 +205,10 @@ def canonical(path: Path) -> str:
         name, values = "/".join(words[0].replace("\\", "/").split("/")[-2:]), words[1:]
         good = len(values) == 10 and all(v.isdigit() and int(v) < FRAME for v in values)
         if not good or "/" not in name:
-            raise FetchError(f"{path}, line {number}: {line.strip()!r} is not a path and 10 whole numbers "
-                             f"below {FRAME}; correct the line, or delete the file and run again")
+            raise FetchError(
+                f"{path}, line {number}: {line.strip()!r} is not a path and 10 whole numbers "
+                f"below {FRAME}; correct the line, or delete the file and run again"
+            )
         rows.append("\t".join([name, *values]))
     return "\n".join(rows)
 
@@ -180,16 +221,19 @@ def convert_landmarks(path: Path, names: set[str], known_sum: str, check_only: b
         name = row.split("\t")[0]
         if name in seen or name not in names:
             what = "comes twice" if name in seen else "is not among the images"
-            raise FetchError(f"{path}, row {number}: {name} {what}; correct the row, or delete the file and "
-                             "run again")
+            raise FetchError(f"{path}, row {number}: {name} {what}; correct the row, or delete the file and run again")
         seen.add(name)
     if seen != names:
-        raise FetchError(f"{path}: {len(names - seen):,} images have no row, first {min(names - seen)}; "
-                         "add them, or delete the file and run again")
+        raise FetchError(
+            f"{path}: {len(names - seen):,} images have no row, first {min(names - seen)}; "
+            "add them, or delete the file and run again"
+        )
     if path.read_bytes() != text.encode():
         if check_only:
-            raise FetchError(f"{path}: complete, but not yet in the form Name/Name_0001.jpg<TAB>10 integers; "
-                             "run without --check-only to convert it")
+            raise FetchError(
+                f"{path}: complete, but not yet in the form Name/Name_0001.jpg<TAB>10 integers; "
+                "run without --check-only to convert it"
+            )
         write_text(path, text)
         print(f"{LANDMARKS}: converted")
     known = hashlib.sha256(text.encode()).hexdigest() == known_sum.split(":")[1]

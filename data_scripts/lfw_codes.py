@@ -61,8 +61,10 @@ def main(argv=None):
         print(f"lfw_codes: {error}", file=sys.stderr)
         return 2
     card = shipped.card
-    print(f"{options.out}: {card['images']:,} codes of {card['bits']} bits, {card['people']:,} people, "
-          f"{card['pairs']:,} pairs, {options.out.stat().st_size / 1e6:.2f} MB")
+    print(
+        f"{options.out}: {card['images']:,} codes of {card['bits']} bits, {card['people']:,} people, "
+        f"{card['pairs']:,} pairs, {options.out.stat().st_size / 1e6:.2f} MB"
+    )
     return 0
 
 

@@ -18,9 +18,7 @@ from deepid_lite.errors import DataError
 def provenance(device="cpu"):
     """Device, versions and, in a clone, the commit that ran (with "+" where files were changed since)."""
     return {
-        "device": torch.cuda.get_device_name()
-        if device == "cuda"
-        else f"{_processor()}, {os.cpu_count()} cores",
+        "device": torch.cuda.get_device_name() if device == "cuda" else f"{_processor()}, {os.cpu_count()} cores",
         "versions": {
             "deepid_lite": __version__,
             "python": platform.python_version(),
@@ -60,8 +58,6 @@ def _commit():
 
     try:
         head = git("rev-parse", "--short=12", "HEAD")
-        return (
-            head + ("+" if head and git("status", "--porcelain", "--untracked-files=no", ".") else "") or None
-        )
+        return head + ("+" if head and git("status", "--porcelain", "--untracked-files=no", ".") else "") or None
     except OSError:
         return None  # no git here

@@ -86,9 +86,7 @@ def test_every_container_gives_the_same_names_and_bytes(make, tmp_path):
     files = open_files(make(tmp_path))
     assert files.names == sorted(FILES)
     assert dict(files.read(files.names)) == FILES
-    assert dict(files.read(["index.csv", "a/1.jpg"])) == {
-        name: FILES[name] for name in ("index.csv", "a/1.jpg")
-    }
+    assert dict(files.read(["index.csv", "a/1.jpg"])) == {name: FILES[name] for name in ("index.csv", "a/1.jpg")}
     assert files.read_one("a/2.jpg") == FILES["a/2.jpg"]
 
 
@@ -113,9 +111,7 @@ def test_the_later_of_two_members_with_one_name_counts(tmp_path):
     assert dict(open_files(tmp_path / "x.tar").read(["a/1.jpg"])) == {"a/1.jpg": b"newer"}
 
 
-@pytest.mark.parametrize(
-    "name", ["/etc/passwd", "../out.jpg", "a/../../out.jpg", "..\\out.jpg", "C:\\out.jpg"]
-)
+@pytest.mark.parametrize("name", ["/etc/passwd", "../out.jpg", "a/../../out.jpg", "..\\out.jpg", "C:\\out.jpg"])
 def test_members_that_point_outside_are_refused(name, tmp_path):
     (tmp_path / "x.tar").write_bytes(tar_bytes({"a/1.jpg": b"x", name: b"x"}))
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
@@ -238,9 +234,7 @@ def test_greyscale_and_bilevel():
 
 def test_sixteen_bit_keeps_its_range_instead_of_clipping():
     ramp = np.linspace(0, 65535, 60 * 40).reshape(60, 40).astype(np.uint16)
-    dark = (ramp // 300).astype(
-        np.uint16
-    )  # nearly black as a 16-bit picture, though its values would do as 8-bit
+    dark = (ramp // 300).astype(np.uint16)  # nearly black as a 16-bit picture, though its values would do as 8-bit
     for form in ("PNG", "TIFF"):
         for values in (ramp, dark):
             out = decode(encode(Image.fromarray(values), form), "x")
@@ -267,9 +261,7 @@ def test_palette_and_transparency_on_white():
     palette.putdata(index.ravel().tolist())
     assert np.array_equal(decode(encode(palette), "x"), colours[index])
     clear = decode(encode(palette, transparency=1), "x")
-    assert np.array_equal(clear[:, 1], np.full((8, 3), 255)) and np.array_equal(
-        clear[:, 0], colours[index][:, 0]
-    )
+    assert np.array_equal(clear[:, 1], np.full((8, 3), 255)) and np.array_equal(clear[:, 0], colours[index][:, 0])
     rgba = np.dstack([drawing(), np.zeros((60, 40), np.uint8)])
     rgba[:30, :, 3] = 255
     out = decode(encode(rgba), "x")
@@ -300,12 +292,7 @@ def png_claiming(width, height):
         return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n"
-        + chunk(b"IHDR", header)
-        + chunk(b"IDAT", zlib.compress(b""))
-        + chunk(b"IEND", b"")
-    )
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")

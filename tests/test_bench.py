@@ -117,9 +117,10 @@ def test_what_cannot_be_measured_says_why(monkeypatch):
     assert "no more than the 100" in heads.head_cost(64, 16, 8, 100)["not_measured"]
 
 
-@pytest.mark.parametrize(("script", "options"), [
-    (joint_bayesian, ["--quick"]), (lbp, ["--faces", "8", "--rows", "0"]), (search, ["--faces", "2000"]),
-])
+@pytest.mark.parametrize(
+    ("script", "options"),
+    [(joint_bayesian, ["--quick"]), (lbp, ["--faces", "8", "--rows", "0"]), (search, ["--faces", "2000"])],
+)
 def test_the_single_benchmarks_write_their_table(tmp_path, monkeypatch, capsys, script, options):
     if script is search:
         pytest.importorskip("faiss")

@@ -17,20 +17,25 @@ import book_source  # noqa: E402
 import build  # noqa: E402
 import deepid_book  # noqa: E402
 from accessible import mend  # noqa: E402
-from book_source import (  # noqa: E402
-    chapters,
-    figure_of,
-    notebooks,
-    pieces,
-    read_chapter,
-    reading_minutes,
-    repository,
-    setup_cell,
-)
+from book_source import chapters, figure_of, notebooks, pieces, read_chapter, reading_minutes, repository, setup_cell  # noqa: E402
 from questions import read_questions  # noqa: E402
 
-CORE = ["torch", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "matplotlib", "seaborn", "tqdm",
-        "pooch", "typer", "accelerate", "safetensors", "lazy-loader"]
+CORE = [
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "scikit-image",
+    "pillow",
+    "matplotlib",
+    "seaborn",
+    "tqdm",
+    "pooch",
+    "typer",
+    "accelerate",
+    "safetensors",
+    "lazy-loader",
+]
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".heic", ".avif"}
 # Drawn from the synthetic generator or from numbers; a photograph of a person must never be added here.
 DRAWN = {"book/figures/synthetic_faces.png"}
@@ -54,8 +59,9 @@ def project() -> dict:
 
 def files() -> list[Path]:
     """All files that are or would be committed."""
-    listed = subprocess.run(["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True, check=True,
-                            capture_output=True).stdout.splitlines()
+    listed = subprocess.run(
+        ["git", "ls-files", "-co", "--exclude-standard"], cwd=ROOT, text=True, check=True, capture_output=True
+    ).stdout.splitlines()
     return [ROOT / name for name in listed if (ROOT / name).is_file()]
 
 
@@ -66,6 +72,7 @@ def texts(*suffixes):
 
 
 # --- packaging ---
+
 
 def test_core_dependencies():
     assert [plain_name(line) for line in project()["dependencies"]] == CORE
@@ -114,6 +121,7 @@ def test_browser_tests_wait_for_their_own_target():
 
 # --- sources ---
 
+
 def test_every_page_of_the_contents_exists():
     toc = yaml.safe_load((BOOK / "_toc.yml").read_text(encoding="utf-8"))
     pages = [toc["root"], *(page["file"] for part in toc["parts"] for page in part["chapters"])]
@@ -139,8 +147,9 @@ def test_chapter(name):
 
 @pytest.mark.parametrize("name", chapters())
 def test_chapter_ends_with_a_quiz_of_three_to_five_questions(name):
-    blocks = [piece for cell in read_chapter(name).cells if cell.cell_type == "markdown"
-              for piece in pieces(cell.source)]
+    blocks = [
+        piece for cell in read_chapter(name).cells if cell.cell_type == "markdown" for piece in pieces(cell.source)
+    ]
     places = [place for place, block in enumerate(blocks) if block[:2] == ("directive", "quiz")]
     assert len(places) == 1 and 3 <= len(read_questions(blocks[places[0]][4])) <= 5
     assert blocks[places[0] - 1][2] == "Check yourself", "the quiz has its heading"
@@ -184,6 +193,7 @@ def test_no_photographs():
 
 # --- tools ---
 
+
 def test_build_reports_other_hosts_missing_alt_text_and_raw_myst():
     good = '<script src="_static/a.js"></script><img src="x.png" alt="A face."><a href="https://elsewhere.org">x</a>'
     assert build.page_faults("p", good) == []
@@ -196,13 +206,21 @@ def test_build_reports_other_hosts_missing_alt_text_and_raw_myst():
 def test_execution_key_follows_package_results_and_constraints(tmp_path, monkeypatch):
     monkeypatch.setattr(deepid_book, "ROOT", tmp_path)
     monkeypatch.setattr(deepid_book, "BOOK", tmp_path / "book")
-    for name in ("deepid_lite/a.py", "deepid_lite/weights/w.safetensors", "book/results/lite/r.json",
-                 "constraints.txt"):
+    for name in (
+        "deepid_lite/a.py",
+        "deepid_lite/weights/w.safetensors",
+        "book/results/lite/r.json",
+        "constraints.txt",
+    ):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text("1", encoding="utf-8")
     keys = {deepid_book.execution_key()}
-    for name in ("deepid_lite/a.py", "deepid_lite/weights/w.safetensors", "book/results/lite/r.json",
-                 "constraints.txt"):
+    for name in (
+        "deepid_lite/a.py",
+        "deepid_lite/weights/w.safetensors",
+        "book/results/lite/r.json",
+        "constraints.txt",
+    ):
         assert deepid_book.execution_key() in keys
         (tmp_path / name).write_text("2", encoding="utf-8")
         keys.add(deepid_book.execution_key())

@@ -59,9 +59,7 @@ def place(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def trained(place):
-    done = deepid(
-        "train", "--data", "faces", "--preset", "small.toml", "--out", "run", "--device", "cpu", folder=place
-    )
+    done = deepid("train", "--data", "faces", "--preset", "small.toml", "--out", "run", "--device", "cpu", folder=place)
     assert done.returncode == 0, done.stdout + done.stderr
     return place / "run"
 
@@ -141,15 +139,7 @@ def test_evaluation_writes_what_it_prints(place, trained, many):
     assert f"{report['blufr']['dir_at_1_far']['mean_minus_deviation']:.2f} %" in done.stdout
     assert len(report["blufr"]["tar_at_0.1_far"]["trials"]) == 10
     assert Image.open(place / "roc.png").size[0] > 500
-    assert {
-        "data_hash",
-        "seed",
-        "device",
-        "versions",
-        "standard_error",
-        "hamming",
-        "identification",
-    } <= report.keys()
+    assert {"data_hash", "seed", "device", "versions", "standard_error", "hamming", "identification"} <= report.keys()
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,7 @@ def small_lfw(server, rows=None, pairs=None, archive=None):
         "lfw_protocol/people.txt": b"1\n3\nAnn_Axe\t2\nBo\t1\nCy_de_Cox\t2\n",
     }
     server.files |= {f"/{name}": body for name, body in bodies.items()}
-    files = {name: remote(body, f"{server.url}/{name}", needed="people" not in name)
-             for name, body in bodies.items()}
+    files = {name: remote(body, f"{server.url}/{name}", needed="people" not in name) for name, body in bodies.items()}
     return {"files": files, "expected": SMALL}
 
 
@@ -140,7 +139,11 @@ def test_lfw_is_fetched_checked_and_converted(server, tmp_path, capsys):
     assert err == ""  # no progress bar and no log where stderr is no terminal
     assert "5 images of 3 people" in out and f'load_faces("lfw", "{dest}")' in out
     assert sorted(p.relative_to(dest).as_posix() for p in dest.rglob("*") if p.is_file()) == [
-        "lfw.tgz", "lfw_protocol/landmarks.txt", "lfw_protocol/pairs.txt", "lfw_protocol/people.txt"]
+        "lfw.tgz",
+        "lfw_protocol/landmarks.txt",
+        "lfw_protocol/pairs.txt",
+        "lfw_protocol/people.txt",
+    ]
     rows = (dest / "lfw_protocol/landmarks.txt").read_text().split("\n")
     assert rows == ["\t".join([n, *ROW.split()]) for n in NAMES]
     mask = os.umask(0)
@@ -262,13 +265,16 @@ def test_a_rest_that_does_not_fit_is_thrown_away(server, tmp_path):
     get(server, tmp_path, "/1", size=False)  # the server says 416
 
 
-@pytest.mark.parametrize(("faults", "words"), [
-    (["corrupt"] * 4, "wrong checksum"),
-    (["dies"] * 4, "broke off 4 times"),
-    (["503"] * 4, "HTTP 503"),
-    (["404"], "HTTP 404"),
-    (["html"], "web page instead of the file"),
-])
+@pytest.mark.parametrize(
+    ("faults", "words"),
+    [
+        (["corrupt"] * 4, "wrong checksum"),
+        (["dies"] * 4, "broke off 4 times"),
+        (["503"] * 4, "HTTP 503"),
+        (["404"], "HTTP 404"),
+        (["html"], "web page instead of the file"),
+    ],
+)
 def test_a_failure_is_one_line_and_leaves_no_file(server, tmp_path, capsys, faults, words):
     given = small_lfw(server)
     server.faults["/lfw.tgz"] = list(faults)
@@ -324,6 +330,7 @@ def test_ctrl_c_keeps_what_came(server, tmp_path):
 
 # ------------------------------------------------------------------------------- the disk
 
+
 class FullDisk(io.FileIO):
     def write(self, data):
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -347,6 +354,7 @@ def test_a_full_disk(server, tmp_path, capsys, monkeypatch, when):
 def test_a_folder_that_may_not_be_written(server, tmp_path, capsys, monkeypatch):
     def refuse(*_, **__):  # as root no real folder refuses, so the refusal is simulated
         raise PermissionError(errno.EACCES, "Permission denied", str(tmp_path))
+
     monkeypatch.setattr(_fetch.Path, "mkdir", refuse)
     assert lfw.main([str(tmp_path)], **small_lfw(server)) == 2
     one_line(capsys, tmp_path, "Permission denied", "another DEST")
@@ -378,14 +386,17 @@ def test_a_wrong_file_of_the_user_is_named_and_kept(server, tmp_path, capsys):
 ROWS = [f"{n} {ROW}" for n in NAMES]
 
 
-@pytest.mark.parametrize(("rows", "words"), [
-    ([*ROWS[:2], "Bo/Bo_0001.jpg 104 112", *ROWS[3:]], "landmarks.txt, line 3: 'Bo/Bo_0001.jpg 104 112'"),
-    ([*ROWS[:4], NAMES[4] + " 104 112 145 111 124 138 107 157 142 1570"], "line 5"),
-    ([*ROWS[:4], NAMES[4] + " 104 112 145 111 x 138 107 157 142 157"], "line 5"),
-    (ROWS[:4], f"1 images have no row, first {NAMES[4]}"),
-    ([*ROWS, ROWS[0]], "comes twice"),
-    ([*ROWS, ROWS[0].replace("Ann", "Eve")], "Eve_Axe/Eve_Axe_0001.jpg is not among the images"),
-])
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ([*ROWS[:2], "Bo/Bo_0001.jpg 104 112", *ROWS[3:]], "landmarks.txt, line 3: 'Bo/Bo_0001.jpg 104 112'"),
+        ([*ROWS[:4], NAMES[4] + " 104 112 145 111 124 138 107 157 142 1570"], "line 5"),
+        ([*ROWS[:4], NAMES[4] + " 104 112 145 111 x 138 107 157 142 157"], "line 5"),
+        (ROWS[:4], f"1 images have no row, first {NAMES[4]}"),
+        ([*ROWS, ROWS[0]], "comes twice"),
+        ([*ROWS, ROWS[0].replace("Ann", "Eve")], "Eve_Axe/Eve_Axe_0001.jpg is not among the images"),
+    ],
+)
 def test_wrong_landmark_rows(server, tmp_path, capsys, rows, words):
     assert lfw.main([str(tmp_path)], **small_lfw(server, rows=rows)) == 2
     one_line(capsys, words, "run again")
@@ -406,11 +417,14 @@ def test_landmarks_in_another_form_are_converted_unless_only_checked(server, tmp
     assert mine.read_bytes() == text.encode()
 
 
-@pytest.mark.parametrize(("pairs", "words"), [
-    ("1\t3\nAnn_Axe\t1\t3\n", "line 2: Ann_Axe/Ann_Axe_0003.jpg is not among the images"),
-    ("1\t3\nAnn_Axe\t1\n", "line 2: 'Ann_Axe\\t1' is no pair"),
-    ("1\t3\nAnn_Axe\t1\t2\n", "1 pairs instead of 3"),
-])
+@pytest.mark.parametrize(
+    ("pairs", "words"),
+    [
+        ("1\t3\nAnn_Axe\t1\t3\n", "line 2: Ann_Axe/Ann_Axe_0003.jpg is not among the images"),
+        ("1\t3\nAnn_Axe\t1\n", "line 2: 'Ann_Axe\\t1' is no pair"),
+        ("1\t3\nAnn_Axe\t1\t2\n", "1 pairs instead of 3"),
+    ],
+)
 def test_wrong_pairs(server, tmp_path, capsys, pairs, words):
     assert lfw.main([str(tmp_path)], **small_lfw(server, pairs=pairs)) == 2
     one_line(capsys, "pairs.txt", words, "run again")
@@ -426,21 +440,26 @@ def evil(**fields):
     return out.getvalue()
 
 
-@pytest.mark.parametrize(("archive", "words"), [
-    (lfw_archive()[:-60], "cut short"),
-    (b"no archive at all", "no tar archive"),
-    (lfw_archive({"lfw_funneled/Bo/Bo_0001.jpg": jpeg()}), "0 images"),
-    (lfw_archive({"lfw/Bo/Bo_0001.jpg": b"GIF89a"}), "not a JPEG"),
-    (evil(name="../Bo_0001.jpg"), "points outside"),
-    (evil(name="/etc/Bo_0001.jpg"), "points outside"),
-    (evil(type=tarfile.SYMTYPE, linkname="/etc/passwd"), "is a link"),
-], ids=["cut", "no archive", "funneled", "no jpeg", "dots", "absolute", "link"])
+@pytest.mark.parametrize(
+    ("archive", "words"),
+    [
+        (lfw_archive()[:-60], "cut short"),
+        (b"no archive at all", "no tar archive"),
+        (lfw_archive({"lfw_funneled/Bo/Bo_0001.jpg": jpeg()}), "0 images"),
+        (lfw_archive({"lfw/Bo/Bo_0001.jpg": b"GIF89a"}), "not a JPEG"),
+        (evil(name="../Bo_0001.jpg"), "points outside"),
+        (evil(name="/etc/Bo_0001.jpg"), "points outside"),
+        (evil(type=tarfile.SYMTYPE, linkname="/etc/passwd"), "is a link"),
+    ],
+    ids=["cut", "no archive", "funneled", "no jpeg", "dots", "absolute", "link"],
+)
 def test_wrong_archives(server, tmp_path, capsys, archive, words):
     assert lfw.main([str(tmp_path)], **small_lfw(server, archive=archive)) == 2
     one_line(capsys, "lfw.tgz", words)
 
 
 # ------------------------------------------------------------------------------- CelebA
+
 
 def small_celeba(server, zipped=None, **changed):
     names = [f"{i:06d}.jpg" for i in range(1, 5)]
@@ -460,8 +479,10 @@ def small_celeba(server, zipped=None, **changed):
     bodies = {n: body.encode() for n, body in (bodies | changed).items()}
     bodies[celeba.IMAGES] = zipped or out.getvalue()
     server.files |= {f"/{name}": body for name, body in bodies.items()}
-    return {"files": {name: remote(body, f"{server.url}/{name}") for name, body in bodies.items()},
-            "expected": {"images": 4, "people": 2, "parts": (2, 1, 1)}}
+    return {
+        "files": {name: remote(body, f"{server.url}/{name}") for name, body in bodies.items()},
+        "expected": {"images": 4, "people": 2, "parts": (2, 1, 1)},
+    }
 
 
 def test_celeba_is_fetched_and_checked(server, tmp_path, capsys):
@@ -495,14 +516,17 @@ def test_celeba_behind_a_login_says_what_to_fetch(server, tmp_path, capsys):
     assert celeba.main([str(tmp_path)], **given) == 0
 
 
-@pytest.mark.parametrize(("changed", "words"), [
-    ({"list_landmarks_align_celeba.txt": "4\nh\n000001.jpg 69 109\n"}, "line 3: '000001.jpg 69 109' is not"),
-    ({"list_eval_partition.txt": "000001.jpg 7\n"}, "line 1: '000001.jpg 7' is not a new file name"),
-    ({"identity_CelebA.txt": "000001.jpg 1\n000001.jpg 2\n"}, "line 2: '000001.jpg 2' is not a new"),
-    ({"identity_CelebA.txt": "000001.jpg 1\n000009.jpg 1\n"}, "first 000002.jpg"),
-    ({"identity_CelebA.txt": "".join(f"00000{i}.jpg 1\n" for i in range(1, 5))}, "1 people in parts"),
-    ({"zipped": b"PK no zip"}, "cannot be read as a zip"),
-])
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        ({"list_landmarks_align_celeba.txt": "4\nh\n000001.jpg 69 109\n"}, "line 3: '000001.jpg 69 109' is not"),
+        ({"list_eval_partition.txt": "000001.jpg 7\n"}, "line 1: '000001.jpg 7' is not a new file name"),
+        ({"identity_CelebA.txt": "000001.jpg 1\n000001.jpg 2\n"}, "line 2: '000001.jpg 2' is not a new"),
+        ({"identity_CelebA.txt": "000001.jpg 1\n000009.jpg 1\n"}, "first 000002.jpg"),
+        ({"identity_CelebA.txt": "".join(f"00000{i}.jpg 1\n" for i in range(1, 5))}, "1 people in parts"),
+        ({"zipped": b"PK no zip"}, "cannot be read as a zip"),
+    ],
+)
 def test_wrong_celeba(server, tmp_path, capsys, changed, words):
     assert celeba.main([str(tmp_path)], **small_celeba(server, **changed)) == 2
     one_line(capsys, words, "run again")
@@ -510,17 +534,21 @@ def test_wrong_celeba(server, tmp_path, capsys, changed, words):
 
 # ------------------------------------------------------------------------------- ROC points
 
-@pytest.mark.parametrize(("text", "words"), [
-    ("1.0 1.0\r\n0.9 0.5\r\n0.0 0.0\r\n", None),
-    ("0 0\n0.5 0.1\n1 1\n", None),
-    ("0 0\n0.5 1.1\n", "line 2: '0.5 1.1' is not two rates"),
-    ("0 0\n0.5 nan\n", "line 2"),
-    ("0 0\n0.5\n", "line 2"),
-    ("tpr fpr\n0 0\n", "line 1: 'tpr fpr'"),
-    ("0 0\n0.5 0.1\n0.2 0.3\n1 1\n", "make no curve"),
-    ("0 1\n1 0\n", "make no curve"),
-    ("\n", "0 points"),
-])
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("1.0 1.0\r\n0.9 0.5\r\n0.0 0.0\r\n", None),
+        ("0 0\n0.5 0.1\n1 1\n", None),
+        ("0 0\n0.5 1.1\n", "line 2: '0.5 1.1' is not two rates"),
+        ("0 0\n0.5 nan\n", "line 2"),
+        ("0 0\n0.5\n", "line 2"),
+        ("tpr fpr\n0 0\n", "line 1: 'tpr fpr'"),
+        ("0 0\n0.5 0.1\n0.2 0.3\n1 1\n", "make no curve"),
+        ("0 1\n1 0\n", "make no curve"),
+        ("\n", "0 points"),
+    ],
+)
 def test_roc_points(server, tmp_path, capsys, text, words):
     name = "published_roc/Some+One_2014.txt"
     server.files["/published_roc/Some%2BOne_2014.txt"] = text.encode()
@@ -533,6 +561,7 @@ def test_roc_points(server, tmp_path, capsys, text, words):
 
 
 # ------------------------------------------------------------------------------- codes without names
+
 
 def test_codes_are_written_without_names(tmp_path, monkeypatch, capsys):
     import numpy as np
@@ -550,8 +579,16 @@ def test_codes_are_written_without_names(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("DEEPID_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
     images = np.random.default_rng(0).integers(0, 256, (12, 144, 128, 3), dtype=np.uint8)
-    faces = FaceSet(images, np.repeat(np.arange(6), 2), [f"Ann_Axe_{i}" for i in range(6)],
-                    np.zeros((12, 5, 2), np.float32), {}, [f"Ann_Axe/{i}.jpg" for i in range(12)], "lfw", "some hash")
+    faces = FaceSet(
+        images,
+        np.repeat(np.arange(6), 2),
+        [f"Ann_Axe_{i}" for i in range(6)],
+        np.zeros((12, 5, 2), np.float32),
+        {},
+        [f"Ann_Axe/{i}.jpg" for i in range(12)],
+        "lfw",
+        "some hash",
+    )
     torch.manual_seed(0)
     model = Pretrained(nets.DeepID2Plus(maps=4, dimension=16, heads=(4,), batch_norm=True).eval(), WHOLE_FACE, None, {})
     monkeypatch.setattr(lfw_codes, "test_set", lambda data, root: (faces, make_pairs(faces.labels, 2, 2), None))
@@ -579,9 +616,15 @@ def test_codes_without_photographs_are_one_line(tmp_path, capsys):
 
 # ------------------------------------------------------------------------------- as a user runs them
 
+
 def run_script(name, *arguments):
-    return subprocess.run([sys.executable, str(SCRIPTS / name), *map(str, arguments)], text=True, timeout=60,
-                          capture_output=True, env=os.environ | {"NO_PROXY": "127.0.0.1"})
+    return subprocess.run(
+        [sys.executable, str(SCRIPTS / name), *map(str, arguments)],
+        text=True,
+        timeout=60,
+        capture_output=True,
+        env=os.environ | {"NO_PROXY": "127.0.0.1"},
+    )
 
 
 def test_the_command_line(server, tmp_path):

@@ -18,18 +18,7 @@ import edition_nodes  # noqa: E402
 import editions  # noqa: E402
 from edition_checks import RAW_TEX, epub_faults, page_faults, pdf_faults, starts_of_pages  # noqa: E402
 from edition_epub import navigation, pack, package  # noqa: E402
-from edition_pages import (  # noqa: E402
-    EditionError,
-    clean,
-    formulas,
-    join,
-    new,
-    put_mathml,
-    read_page,
-    stand_alone,
-    styled,
-    title_of,
-)
+from edition_pages import EditionError, clean, formulas, join, new, put_mathml, read_page, stand_alone, styled, title_of  # noqa: E402
 
 CONTENTS = [("", ["intro"]), ("Part <one>", ["01_faces", "02_nets"])]
 TITLES = {"intro": "The book", "01_faces": "1. Faces", "02_nets": "2. Nets & more"}
@@ -87,6 +76,7 @@ def pages(raw):
 
 # --- the clean pages ---
 
+
 def test_contents_are_those_of_the_book():
     toc = yaml.safe_load((ROOT / "book" / "_toc.yml").read_text(encoding="utf-8"))
     found = editions.contents()
@@ -110,7 +100,11 @@ def test_folds_are_all_of_one_kind(pages):
     kinds = [fold["class"] for fold in pages["01_faces"].find_all("details")]
     assert kinds == [["fold", "hide"], ["fold", "solution"], ["fold", "quiz-answer"], ["fold", "quiz-answer"]]
     assert [fold.summary.get_text() for fold in pages["01_faces"].find_all("details")] == [
-        "Code", "Solution", "Answer", "Answer"]
+        "Code",
+        "Solution",
+        "Answer",
+        "Answer",
+    ]
 
 
 def test_links_follow_ids_and_notebooks_are_in_the_repository(pages):
@@ -119,17 +113,20 @@ def test_links_follow_ids_and_notebooks_are_in_the_repository(pages):
     assert links[1] == "#n01_faces-solution-1" and pages["01_faces"].find(id="n01_faces-solution-1")
 
 
-@pytest.mark.parametrize("markup, fault", [
-    ("<p>{term}`face` here</p>", "left as it was written"),
-    (r"<p>the loss \(x\)</p>", "left as it was written"),
-    (r"<p>what \lambda does</p>", "left as it was written"),
-    ("<p id='a'></p><p id='a'></p>", "twice"),
-    ("<img src='https://a.org/b.png' alt='b'/>", "loads"),
-    ("<img src='data:image/png;base64,AA' alt='b'/>", "loads"),
-    ("<img src='_images/a.png' alt=' '/>", "alt text"),
-    ("<input type='radio'/>", "<input>"),
-    ("<script>1</script>", "<script>"),
-])
+@pytest.mark.parametrize(
+    "markup, fault",
+    [
+        ("<p>{term}`face` here</p>", "left as it was written"),
+        (r"<p>the loss \(x\)</p>", "left as it was written"),
+        (r"<p>what \lambda does</p>", "left as it was written"),
+        ("<p id='a'></p><p id='a'></p>", "twice"),
+        ("<img src='https://a.org/b.png' alt='b'/>", "loads"),
+        ("<img src='data:image/png;base64,AA' alt='b'/>", "loads"),
+        ("<img src='_images/a.png' alt=' '/>", "alt text"),
+        ("<input type='radio'/>", "<input>"),
+        ("<script>1</script>", "<script>"),
+    ],
+)
 def test_a_fault_of_a_page_is_found(markup, fault):
     found = page_faults("x", new(f"<div><h1>x</h1>{markup}</div>"))
     assert len(found) == 1 and fault in found[0], found
@@ -147,6 +144,7 @@ def test_a_strange_file_is_one_line(tmp_path):
 
 # --- equations ---
 
+
 def test_formulas_are_read_without_numbers_and_delimiters(pages):
     found = [(tex, displayed) for _, tex, displayed in formulas(pages["01_faces"])]
     assert found == [(r"\mathbf f", False), (r"\frac{1}{2} < x", True)]
@@ -159,11 +157,18 @@ def test_mathml_keeps_number_and_tex(pages):
     assert body.find(id="equation-e").get_text().strip() == "(1.1)\N{MATHEMATICAL BOLD SMALL F}"
 
 
-@pytest.mark.parametrize("letter, variant, name", [
-    ("f", "bold", "MATHEMATICAL BOLD SMALL F"), ("0", "bold", "MATHEMATICAL BOLD DIGIT ZERO"),
-    ("μ", "bold-italic", "MATHEMATICAL BOLD ITALIC SMALL MU"), ("R", "double-struck", "DOUBLE-STRUCK CAPITAL R"),
-    ("P", "script", "MATHEMATICAL SCRIPT CAPITAL P"), ("L", "script", "SCRIPT CAPITAL L"), ("+", "bold", "PLUS SIGN"),
-])
+@pytest.mark.parametrize(
+    "letter, variant, name",
+    [
+        ("f", "bold", "MATHEMATICAL BOLD SMALL F"),
+        ("0", "bold", "MATHEMATICAL BOLD DIGIT ZERO"),
+        ("μ", "bold-italic", "MATHEMATICAL BOLD ITALIC SMALL MU"),
+        ("R", "double-struck", "DOUBLE-STRUCK CAPITAL R"),
+        ("P", "script", "MATHEMATICAL SCRIPT CAPITAL P"),
+        ("L", "script", "SCRIPT CAPITAL L"),
+        ("+", "bold", "PLUS SIGN"),
+    ],
+)
 def test_styled_letters(letter, variant, name):
     import unicodedata
 
@@ -171,6 +176,7 @@ def test_styled_letters(letter, variant, name):
 
 
 # --- the single page of the PDF ---
+
 
 def test_joined_pages_have_one_name_space(pages):
     main = join(pages, CONTENTS)
@@ -225,6 +231,7 @@ def test_equations_without_a_typeset_form_are_named():
 
 # --- ePub ---
 
+
 @pytest.fixture
 def parts(raw, pages):
     """What goes into an ePub: (files, properties of the manifest)."""
@@ -253,16 +260,19 @@ def test_a_sound_epub_has_no_faults(tmp_path, parts):
     assert again.read_bytes() == (tmp_path / "a.epub").read_bytes()
 
 
-@pytest.mark.parametrize("old, made, fault", [
-    ("<p>Let", "<p>Let <br>", "not well-formed"),
-    ("<p>Let", "<p>Let {term}`x`", "left as it was written"),
-    ("<p>Let", r"<p>Let \frac", "left as it was written"),
-    ('src="_images/a.png"', 'src="https://a.org/a.png"', "loads https"),
-    ('src="_images/a.png"', 'src="_images/b.png"', "not in the archive"),
-    ('href="02_nets.xhtml"', 'href="03_more.xhtml"', "not in the archive"),
-    ('href="02_nets.xhtml"', 'href="02_nets.xhtml#gone"', "is called gone"),
-    ("<p>Let", "<p><script>1</script>Let", "<script> is left"),
-])
+@pytest.mark.parametrize(
+    "old, made, fault",
+    [
+        ("<p>Let", "<p>Let <br>", "not well-formed"),
+        ("<p>Let", "<p>Let {term}`x`", "left as it was written"),
+        ("<p>Let", r"<p>Let \frac", "left as it was written"),
+        ('src="_images/a.png"', 'src="https://a.org/a.png"', "loads https"),
+        ('src="_images/a.png"', 'src="_images/b.png"', "not in the archive"),
+        ('href="02_nets.xhtml"', 'href="03_more.xhtml"', "not in the archive"),
+        ('href="02_nets.xhtml"', 'href="02_nets.xhtml#gone"', "is called gone"),
+        ("<p>Let", "<p><script>1</script>Let", "<script> is left"),
+    ],
+)
 def test_a_fault_of_an_epub_is_found(tmp_path, parts, old, made, fault):
     files, properties = parts
     text = files["01_faces.xhtml"].decode()
@@ -298,6 +308,7 @@ def test_the_epub_has_no_rules_for_paper():
 
 
 # --- with Chromium ---
+
 
 @pytest.fixture
 def small_book(raw, pages, monkeypatch):
@@ -344,10 +355,12 @@ def test_an_equation_that_mathjax_cannot_read_is_named(tmp_path):
 def test_a_page_prints_open_and_without_bars(tmp_path):
     sheet = (ROOT / "book" / "_static" / "print.css").as_uri()
     page = tmp_path / "a.html"
-    page.write_text(f'<html data-theme="dark"><link rel="stylesheet" href="{sheet}"><body>'
-                    '<div class="bd-header">bar</div>'
-                    "<details><summary>Question</summary><p>folded answer</p></details>"
-                    '<aside class="margin" style="display: none">aside note</aside></body></html>')
+    page.write_text(
+        f'<html data-theme="dark"><link rel="stylesheet" href="{sheet}"><body>'
+        '<div class="bd-header">bar</div>'
+        "<details><summary>Question</summary><p>folded answer</p></details>"
+        '<aside class="margin" style="display: none">aside note</aside></body></html>'
+    )
     target = tmp_path / "a.pdf"
     edition_chromium.chromium(page, f"--print-to-pdf={target}", "--no-pdf-header-footer")
     from pypdf import PdfReader
@@ -357,6 +370,7 @@ def test_a_page_prints_open_and_without_bars(tmp_path):
 
 
 # --- the command ---
+
 
 @pytest.mark.parametrize("named", ["", "no-such-browser"])
 def test_without_chromium_one_line_says_what_to_do(monkeypatch, capsys, tmp_path, named):
@@ -386,8 +400,11 @@ def test_an_unknown_edition_is_refused(capsys):
 
 
 def test_html_visitors_serve_the_epub():
-    app = types.SimpleNamespace(registry=types.SimpleNamespace(
-        translation_handlers={"html": {"a": 1, "b": 2}, "epub": {"b": 3}, "latex": {"a": 4}}))
+    app = types.SimpleNamespace(
+        registry=types.SimpleNamespace(
+            translation_handlers={"html": {"a": 1, "b": 2}, "epub": {"b": 3}, "latex": {"a": 4}}
+        )
+    )
     edition_nodes.share_visitors(app)
     assert app.registry.translation_handlers["epub"] == {"a": 1, "b": 3}
 

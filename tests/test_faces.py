@@ -376,13 +376,7 @@ def test_a_tar_with_an_index(tmp_path):
     write_tar(tmp_path / "web.tar", web_files())
     found = load_faces(str(tmp_path / "web.tar"))
     assert found.source == "web" and found.names == ["amy", "zed"]
-    assert found.paths == [
-        "amy/0000.webp",
-        "amy/0001.webp",
-        "amy/0002.webp",
-        "zed/0000.webp",
-        "zed/0001.webp",
-    ]
+    assert found.paths == ["amy/0000.webp", "amy/0001.webp", "amy/0002.webp", "zed/0000.webp", "zed/0001.webp"]
     assert found.labels.tolist() == [0, 0, 0, 1, 1]
     assert found.attributes["source"].tolist() == ["drawn"] * 5
     np.testing.assert_array_equal(found.attributes["age"], [22, 23, 24, 20, np.nan])
@@ -567,8 +561,7 @@ def test_odd_pictures_are_accepted(tmp_path):
     points = ",".join(str(v) for v in points_of(0).ravel())
     index = [COLUMNS, *(f"{kind}/1.img,{kind},drawn,1,{points}" for kind in kinds)]
     write_files(
-        tmp_path / "set",
-        {f"{kind}/1.img": data for kind, data in kinds.items()} | {"index.csv": "\n".join(index)},
+        tmp_path / "set", {f"{kind}/1.img": data for kind, data in kinds.items()} | {"index.csv": "\n".join(index)}
     )
     found = load_faces(tmp_path / "set")
     assert found.names == ["cmyk", "deep", "film", "grey"] and not found.skipped
@@ -585,8 +578,7 @@ def test_enormous_pictures_and_landmarks_outside_count_as_broken(tmp_path, monke
     monkeypatch.undo()
     far = ",".join(str(v) for v in points_of(0).ravel() + 400)
     write_files(
-        tmp_path / "far",
-        {"a/1.png": encode(picture(points_of(0))), "index.csv": f"{COLUMNS}\na/1.png,a,drawn,1,{far}"},
+        tmp_path / "far", {"a/1.png": encode(picture(points_of(0))), "index.csv": f"{COLUMNS}\na/1.png,a,drawn,1,{far}"}
     )
     with pytest.raises(DataError) as caught:
         load_faces(tmp_path / "far", cache=False)
@@ -811,11 +803,7 @@ def test_subset_renumbers_people_and_keeps_the_order():
     chosen = small_set().subset([5, 2, 4])
     assert chosen.names == ["bo", "cy"] and chosen.labels.tolist() == [1, 0, 1]
     assert chosen.images[:, 0, 0, 0].tolist() == [5, 2, 4] and chosen.paths == ["5.png", "2.png", "4.png"]
-    assert chosen.landmarks[:, 0, 0].tolist() == [49, 46, 48] and chosen.attributes["age"].tolist() == [
-        5,
-        2,
-        4,
-    ]
+    assert chosen.landmarks[:, 0, 0].tolist() == [49, 46, 48] and chosen.attributes["age"].tolist() == [5, 2, 4]
     masked = small_set().subset(np.array([0, 0, 1, 0, 1, 1], bool))
     assert masked.paths == ["2.png", "4.png", "5.png"] and masked.data_hash != chosen.data_hash
     assert small_set().subset([-1]).paths == ["5.png"]

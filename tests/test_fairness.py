@@ -131,9 +131,7 @@ def test_the_study_fits_and_chooses_on_other_people(scale, monkeypatch):
     fitted, chosen = [], []
     fit, choose = code_tables.fitted, fairness.threshold_at
     monkeypatch.setattr(code_tables, "fitted", lambda x, y: fitted.append(np.unique(y)) or fit(x, y))
-    monkeypatch.setattr(
-        fairness, "threshold_at", lambda s, p, far: chosen.append(np.unique(p)) or choose(s, p, far)
-    )
+    monkeypatch.setattr(fairness, "threshold_at", lambda s, p, far: chosen.append(np.unique(p)) or choose(s, p, far))
     monkeypatch.setattr(fairness, "count", _recorded(fairness.count, tested := []))
     found = fairness.error_rates_by_sex(scale, draws=200)
     assert fitted[0].tolist() == list(range(48, 78))

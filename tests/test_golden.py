@@ -41,9 +41,7 @@ def drawn_faces():
 def aligned():
     turned = np.array([[0.8, -0.3], [0.3, 0.8]])
     points = [landmarks @ turned + [20, 30] for landmarks in faces().landmarks[:8]]
-    return {
-        "align": _hash(np.stack([align(image, p) for image, p in zip(faces().images, points, strict=False)])),
-    }
+    return {"align": _hash(np.stack([align(image, p) for image, p in zip(faces().images, points, strict=False)]))}
 
 
 def crops():

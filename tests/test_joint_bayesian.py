@@ -74,9 +74,7 @@ def test_score_is_the_ratio_of_the_densities(d):
     X, y, _, _ = simulate(d=d)
     model = JointBayesian().fit(X, y)
     x1, x2 = X[:20] - model.mean_, X[7:27] - model.mean_
-    same = multivariate_normal(cov=stacked_covariance(model.S_mu_, model.S_eps_, 2)).logpdf(
-        np.hstack([x1, x2])
-    )
+    same = multivariate_normal(cov=stacked_covariance(model.S_mu_, model.S_eps_, 2)).logpdf(np.hstack([x1, x2]))
     alone = multivariate_normal(cov=model.S_mu_ + model.S_eps_)
     outright = same - (alone.logpdf(x1) + alone.logpdf(x2))
     np.testing.assert_allclose(model.score_pairs(X[:20], X[7:27]), outright, rtol=1e-9, atol=1e-9)
@@ -112,11 +110,7 @@ def test_from_covariances_scores_like_the_fitted_model():
 
 
 @settings(max_examples=25, deadline=None)
-@given(
-    seed=st.integers(0, 10**6),
-    d=st.integers(1, 4),
-    counts=st.lists(st.integers(1, 6), min_size=4, max_size=12),
-)
+@given(seed=st.integers(0, 10**6), d=st.integers(1, 4), counts=st.lists(st.integers(1, 6), min_size=4, max_size=12))
 def test_likelihood_is_the_density_and_never_falls(seed, d, counts):
     counts = [d + 2, 2, *counts]
     X, y, _, _ = simulate(seed, d, counts)
@@ -159,9 +153,7 @@ def test_recovers_known_covariances():
     assert np.linalg.norm(model.S_eps_ - S_eps) < 0.03 * np.linalg.norm(S_eps)
     # and at least as likely as the truth
     truth = density_of_all(X[:400], y[:400], model.mean_, S_mu, S_eps)
-    assert density_of_all(X[:400], y[:400], model.mean_, model.S_mu_, model.S_eps_) == pytest.approx(
-        truth, rel=0.01
-    )
+    assert density_of_all(X[:400], y[:400], model.mean_, model.S_mu_, model.S_eps_) == pytest.approx(truth, rel=0.01)
     assert model.n_iter_ < 60
 
 
@@ -171,9 +163,7 @@ def test_the_2012_step_is_another_and_loses_identity_directions():
     paper = JointBayesian("eccv2012", max_iter=200, tol=0).fit(X, y)
     assert paper.lambda_.min() < 1e-12 < 1e-3 < exact.lambda_.min()
     assert np.linalg.eigvalsh(paper.S_mu_)[0] < 1e-10
-    assert (
-        np.diff(paper.log_likelihood_).min() < 0 and paper.log_likelihood_[-1] < exact.log_likelihood_[-1] - 1
-    )
+    assert np.diff(paper.log_likelihood_).min() < 0 and paper.log_likelihood_[-1] < exact.log_likelihood_[-1] - 1
     assert np.isfinite(paper.score_gallery(X, X)).all()
     longer = JointBayesian("eccv2012", max_iter=2000, tol=0).fit(X, y)
     assert longer.lambda_.min() == 0 or longer.lambda_.min() < 1e-100
@@ -203,10 +193,7 @@ def test_score_survives_any_invertible_map(seed):
     plain, mapped = JointBayesian().fit(X, y), JointBayesian().fit(X @ A + 3, y)
     assert plain.n_iter_ == mapped.n_iter_
     np.testing.assert_allclose(
-        mapped.score_pairs(X[1:] @ A + 3, X[:-1] @ A + 3),
-        plain.score_pairs(X[1:], X[:-1]),
-        rtol=1e-5,
-        atol=1e-6,
+        mapped.score_pairs(X[1:] @ A + 3, X[:-1] @ A + 3), plain.score_pairs(X[1:], X[:-1]), rtol=1e-5, atol=1e-6
     )
 
 
@@ -224,9 +211,7 @@ def test_order_of_images_and_names_of_people_do_not_matter():
 def test_float32_features_are_computed_in_float64():
     X, y, _, _ = simulate()
     X = X.astype(np.float32)
-    np.testing.assert_array_equal(
-        JointBayesian().fit(X, y).S_eps_, JointBayesian().fit(X.astype(float), y).S_eps_
-    )
+    np.testing.assert_array_equal(JointBayesian().fit(X, y).S_eps_, JointBayesian().fit(X.astype(float), y).S_eps_)
 
 
 # a scikit-learn estimator
@@ -266,7 +251,7 @@ def spoil(X, value):
         (lambda X, y: (X, np.arange(len(y))), "nobody has two images"),
         (lambda X, y: (X, y[:-1]), "inconsistent numbers of samples"),
         (lambda X, y: (X[:, 0], y), "Expected 2D array"),
-    (lambda X, y: (X, np.where(y == 3, np.nan, y)), "y contains NaN"),
+        (lambda X, y: (X, np.where(y == 3, np.nan, y)), "y contains NaN"),
         (lambda X, y: (np.hstack([X, X[:, :1]]), y), "at most 4 components"),
         (lambda X, y: (np.hstack([X, np.full((len(X), 1), 0.1)]), y), "rank 4 of 5"),
         (lambda X, y: (X[:5], np.array([0, 0, 1, 1, 1])), "rank 3 of 4"),
@@ -283,9 +268,7 @@ def test_wrong_training_data(change, words):
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize(
-    "options", [dict(update="eccv"), dict(max_iter=-1), dict(tol=-1), dict(tol=float("nan"))]
-)
+@pytest.mark.parametrize("options", [dict(update="eccv"), dict(max_iter=-1), dict(tol=-1), dict(tol=float("nan"))])
 def test_wrong_options(options):
     X, y, _, _ = simulate()
     with pytest.raises(DataError):

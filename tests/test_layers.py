@@ -101,9 +101,7 @@ def test_autocast_computes_in_bf16():
     torch.testing.assert_close(y.float(), layer(x), atol=0.1, rtol=0.05)
 
 
-@pytest.mark.parametrize(
-    ("size", "share"), [((5, 4), 2), ((4, 5), 2), ((0, 4), 1), ((4, 4), 0), ((4, 4), (2, 3))]
-)
+@pytest.mark.parametrize(("size", "share"), [((5, 4), 2), ((4, 5), 2), ((0, 4), 1), ((4, 4), 0), ((4, 4), (2, 3))])
 def test_maps_without_whole_blocks_are_refused(size, share):
     with pytest.raises(DataError, match="whole blocks"):
         LocallyConnected2d(1, 1, 2, size, share)

@@ -52,6 +52,7 @@ def test_switch_stands_right_behind_the_setup():
 
 # --- training that is cut off ---
 
+
 @pytest.fixture(scope="module")
 def killed(tmp_path_factory):
     """(folder, first rows of the log): the notebook's code, killed with SIGKILL in the middle of its training."""
@@ -74,8 +75,15 @@ def start(folder):
     program = folder / "notebook.py"
     program.write_text("\n\n".join(code_of("train_on_gpu")), encoding="utf-8")
     environment = os.environ | {"MPLBACKEND": "Agg", "OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([sys.executable, program.name], cwd=folder, env=environment, text=True,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(
+        [sys.executable, program.name],
+        cwd=folder,
+        env=environment,
+        text=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        start_new_session=True,
+    )
 
 
 def rows_of(folder):

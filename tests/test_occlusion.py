@@ -168,9 +168,7 @@ def test_sensitivity_equals_a_loop():
 def test_sensitivity_of_several_measures():
     weights = RNG.normal(size=(6, 144, 128))
     one = weighted(weights)
-    both, *_ = occ.sensitivity_map(
-        IMAGES, lambda x, i: np.stack([one(x, i), 2 * one(x, i)], 1), side=60, step=30
-    )
+    both, *_ = occ.sensitivity_map(IMAGES, lambda x, i: np.stack([one(x, i), 2 * one(x, i)], 1), side=60, step=30)
     single, *_ = occ.sensitivity_map(IMAGES, one, side=60, step=30)
     np.testing.assert_allclose(both, np.stack([single, 2 * single], -1))
 

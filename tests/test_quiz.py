@@ -57,30 +57,33 @@ def test_order_of_answers_follows_from_their_texts_and_not_from_their_place():
     assert places == {0, 1, 2}, "the right answer stands everywhere, whatever the author wrote first"
 
 
-@pytest.mark.parametrize(("source", "complaint"), [
-    ("", "a list of questions"),
-    ("ask: x", "a list of questions"),
-    ("- ask: [", "not YAML"),
-    ("- answers: []", "question 1: no ask"),
-    ("- ask: Why\n", "either answers or a number"),
-    ("- ask: Why\n  number: 1\n  answers: []\n  because: x", "either answers or a number"),
-    ("- ask: Why\n  answers: [{right: a, because: x}]", "question 1 (Why): fewer than two"),
-    ("- ask: Why\n  answers: [{wrong: a, because: x}, {wrong: b, because: x}]", "no right answer"),
-    ("- ask: Why\n  answers: [{right: a}, {wrong: b, because: x}]", "answer 1: no because"),
-    ("- ask: Why\n  answers: [{right: a, because: x}, {wrong: a, because: x}]", "twice"),
-    ("- ask: Why\n  answers: [{right: yes, because: x}, {wrong: no, because: x}]", "between quotes"),
-    ("- ask: Why\n  answers: [{right: a, because: x, why: y}, {wrong: b, because: x}]", "unknown key 'why'"),
-    ("- ask: Why\n  title: x\n  answers: [{right: a, because: x}, {wrong: b, because: x}]", "unknown key 'title'"),
-    ("- ask: Why\n  answers: [{maybe: a, because: x}, {wrong: b, because: x}]", "right or with wrong"),
-    ("- ask: Why\n  number: 1", "no because"),
-    ("- ask: Why\n  number: '1'\n  because: x", "'1' is no number"),
-    ("- ask: Why\n  number: 1e4\n  because: x", "'1e4' is no number"),
-    ("- ask: Why\n  number: 1\n  within: -1\n  because: x", "negative"),
-    ("- ask: Why\n  number: 1\n  because: x\n  hints: {1: y}", "never be shown"),
-    ("- ask: Why\n  number: 1\n  because: x\n  hints: {two: y}", "'two' is no number"),
-    ('- ask: "$\\theta$"\n  number: 1\n  because: x', "single quotes"),
-    ('- ask: "$\\lambda$"\n  number: 1\n  because: x', "single quotes"),
-])
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("", "a list of questions"),
+        ("ask: x", "a list of questions"),
+        ("- ask: [", "not YAML"),
+        ("- answers: []", "question 1: no ask"),
+        ("- ask: Why\n", "either answers or a number"),
+        ("- ask: Why\n  number: 1\n  answers: []\n  because: x", "either answers or a number"),
+        ("- ask: Why\n  answers: [{right: a, because: x}]", "question 1 (Why): fewer than two"),
+        ("- ask: Why\n  answers: [{wrong: a, because: x}, {wrong: b, because: x}]", "no right answer"),
+        ("- ask: Why\n  answers: [{right: a}, {wrong: b, because: x}]", "answer 1: no because"),
+        ("- ask: Why\n  answers: [{right: a, because: x}, {wrong: a, because: x}]", "twice"),
+        ("- ask: Why\n  answers: [{right: yes, because: x}, {wrong: no, because: x}]", "between quotes"),
+        ("- ask: Why\n  answers: [{right: a, because: x, why: y}, {wrong: b, because: x}]", "unknown key 'why'"),
+        ("- ask: Why\n  title: x\n  answers: [{right: a, because: x}, {wrong: b, because: x}]", "unknown key 'title'"),
+        ("- ask: Why\n  answers: [{maybe: a, because: x}, {wrong: b, because: x}]", "right or with wrong"),
+        ("- ask: Why\n  number: 1", "no because"),
+        ("- ask: Why\n  number: '1'\n  because: x", "'1' is no number"),
+        ("- ask: Why\n  number: 1e4\n  because: x", "'1e4' is no number"),
+        ("- ask: Why\n  number: 1\n  within: -1\n  because: x", "negative"),
+        ("- ask: Why\n  number: 1\n  because: x\n  hints: {1: y}", "never be shown"),
+        ("- ask: Why\n  number: 1\n  because: x\n  hints: {two: y}", "'two' is no number"),
+        ('- ask: "$\\theta$"\n  number: 1\n  because: x', "single quotes"),
+        ('- ask: "$\\lambda$"\n  number: 1\n  because: x', "single quotes"),
+    ],
+)
 def test_mistakes_name_the_question(source, complaint):
     with pytest.raises(QuizError, match=re.escape(complaint)) as caught:
         read_questions(source)
@@ -89,12 +92,20 @@ def test_mistakes_name_the_question(source, complaint):
 
 # --- the page ---
 
+
 def build(folder, body, builder="html"):
     """Build a page with one quiz; returns its HTML and the warnings."""
     folder.mkdir(exist_ok=True)
     (folder / "index.md").write_text(f"# Page\n\n## Check yourself\n\n```{{quiz}}\n{body}\n```\n", encoding="utf-8")
-    settings = {"extensions": ["myst_parser", "quiz"], "myst_enable_extensions": ["dollarmath"], "version": "1",
-                "html_theme": "basic", "epub_show_urls": "no", "project": "x", "suppress_warnings": ["epub"]}
+    settings = {
+        "extensions": ["myst_parser", "quiz"],
+        "myst_enable_extensions": ["dollarmath"],
+        "version": "1",
+        "html_theme": "basic",
+        "epub_show_urls": "no",
+        "project": "x",
+        "suppress_warnings": ["epub"],
+    }
     out = folder / builder
     with open(folder / "warnings.txt", "w") as warnings, docutils_namespace():
         Sphinx(folder, None, out, folder / "trees", builder, settings, None, warnings, freshenv=True).build()
@@ -134,7 +145,7 @@ def test_page_has_native_fields_with_labels(tmp_path):
     says = [values for values in fields.of("div") if values.get("role") == "status"]
     assert len(says) == 3 and all(values["aria-live"] == "polite" for values in says)
     assert len(fields.of("details")) == 3 and len(fields.of("button")) >= 3
-    assert "One time &amp; no more." in html and '<code' in html and 'class="math' in html and "<em>times</em>" in html
+    assert "One time &amp; no more." in html and "<code" in html and 'class="math' in html and "<em>times</em>" in html
     reasons = [values for values in fields.of("div") if values.get("class") == "quiz-reason"]
     assert [values.get("data-number") for values in reasons][-3:] == [None, "20", "-1"]
 
@@ -153,11 +164,14 @@ def test_epub_has_the_text_and_no_fields(tmp_path):
     assert "20 times." in html and "12 is right." in html and "Twenty are the maps." in html
 
 
-@pytest.mark.parametrize("body", [
-    "- ask: Why\n  answers: [{right: a}, {wrong: b, because: x}]",
-    "- ask: Why\n  answers: [{right: '- a list', because: x}, {wrong: b, because: x}]",
-    "- ask: '```\n\n    x\n\n    ```'\n  number: 1\n  because: x",
-])
+@pytest.mark.parametrize(
+    "body",
+    [
+        "- ask: Why\n  answers: [{right: a}, {wrong: b, because: x}]",
+        "- ask: Why\n  answers: [{right: '- a list', because: x}, {wrong: b, because: x}]",
+        "- ask: '```\n\n    x\n\n    ```'\n  number: 1\n  because: x",
+    ],
+)
 def test_a_mistake_is_a_warning_that_names_the_page(tmp_path, body):
     _, warnings = build(tmp_path, body)
     assert warnings.count("quiz: ") == 1 and "index.md" in warnings
@@ -165,5 +179,5 @@ def test_a_mistake_is_a_warning_that_names_the_page(tmp_path, body):
 
 def test_pieces_hands_the_body_over_as_it_is():
     body = QUIZ.strip("\n")
-    (kind, name, _, options, found, _), = pieces(f"```{{quiz}}\n{body}\n```\n")
+    ((kind, name, _, options, found, _),) = pieces(f"```{{quiz}}\n{body}\n```\n")
     assert (kind, name, options, found) == ("directive", "quiz", {}, body)

@@ -76,11 +76,23 @@ def test_wheel_carries_results_weights_and_presets(tmp_path):
     probe = source / "book" / "results" / "reference" / "probe.json"
     probe.parent.mkdir(exist_ok=True)
     probe.write_text("{}", encoding="utf-8")
-    subprocess.run([sys.executable, "-m", "pip", "wheel", "--quiet", "--no-deps", "--no-build-isolation",
-                    "--wheel-dir", tmp_path, source], check=True)
+    subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "pip",
+            "wheel",
+            "--quiet",
+            "--no-deps",
+            "--no-build-isolation",
+            "--wheel-dir",
+            tmp_path,
+            source,
+        ],
+        check=True,
+    )
     names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
     assert "deepid_lite/recorded/reference/probe.json" in names
     kinds = ("weights/*.safetensors", "shipped/*.safetensors", "presets/*", "widgets/*.html", "*.py")
-    expected = {path.relative_to(ROOT).as_posix() for kind in kinds
-                for path in (ROOT / "deepid_lite").rglob(kind)}
+    expected = {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "deepid_lite").rglob(kind)}
     assert expected and expected <= names

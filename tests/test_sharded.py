@@ -14,12 +14,7 @@ from deepid_lite.nets.losses import Identification
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
 
-from sharded import (  # noqa: E402
-    ShardedIdentification,
-    people_of,
-    sampled_cross_entropy,
-    sharded_cross_entropy,
-)
+from sharded import ShardedIdentification, people_of, sampled_cross_entropy, sharded_cross_entropy  # noqa: E402
 
 # people, the first one of the second process, label smoothing, size of the scores
 CASES = [(10, 5, 0.0, 1), (11, 6, 0.1, 1), (11, 1, 0.0, 1), (7, 6, 0.2, 1), (10, 5, 0.1, 300)]

@@ -56,6 +56,7 @@ def test_the_shuffle_changes_the_order_and_no_number(small):
     np.testing.assert_array_equal(old, new)  # fold by fold
     np.testing.assert_array_equal(people[pairs.first] == people[pairs.second], pairs.same)
     assert (np.diff(pairs.fold) >= 0).all() and (pairs.same != small.pairs.same).any()
+
     # some pairs are turned round, some are not: each stands at the same codes as before
     def ends(c, p):
         return [tuple(map(bytes, (c[i], c[j]))) for i, j in zip(p.first, p.second, strict=True)]

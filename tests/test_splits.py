@@ -13,9 +13,7 @@ def people(names_and_counts):
     labels = np.repeat(np.arange(len(names)), [count for _, count in names_and_counts])
     n = len(labels)
     zeros = np.zeros((n, 144, 128, 3), np.uint8)
-    return FaceSet(
-        zeros, labels, names, np.zeros((n, 5, 2), np.float32), {}, [str(i) for i in range(n)], "made"
-    )
+    return FaceSet(zeros, labels, names, np.zeros((n, 5, 2), np.float32), {}, [str(i) for i in range(n)], "made")
 
 
 @pytest.fixture
@@ -42,8 +40,7 @@ def test_nobody_stands_on_both_sides(mixed):
 
 def test_families_stay_together(mixed):
     net, kept = (
-        {name.rsplit("-", 1)[0] for name in side if name.startswith("fiw-")}
-        for side in parts(mixed, fraction=0.3)
+        {name.rsplit("-", 1)[0] for name in side if name.startswith("fiw-")} for side in parts(mixed, fraction=0.3)
     )
     assert net and kept and not net & kept
 

@@ -261,9 +261,11 @@ def small_book(tmp_path, monkeypatch):
     book = tmp_path / "book"
     (book / "figures").mkdir(parents=True)
     (tmp_path / "_config.yml").write_text(
-        "repository: {url: 'https://github.com/o/r', branch: m, path_to_book: book}", encoding="utf-8")
+        "repository: {url: 'https://github.com/o/r', branch: m, path_to_book: book}", encoding="utf-8"
+    )
     (book / "_toc.yml").write_text(
-        "root: intro\nparts: [{numbered: true, chapters: [{file: 01_first}, {file: 02_second}]}]")
+        "root: intro\nparts: [{numbered: true, chapters: [{file: 01_first}, {file: 02_second}]}]"
+    )
     (book / "references.bib").write_text(BIB, encoding="utf-8")
     (book / "glossary.md").write_text("# Glossary", encoding="utf-8")
     (book / "figures" / "still.svg").write_text("<svg/>", encoding="utf-8")
@@ -279,6 +281,7 @@ def small_book(tmp_path, monkeypatch):
 
 
 # --- conversion ---
+
 
 def test_conversion(small_book):
     notebook = twins.convert("02_second")
@@ -303,27 +306,30 @@ def test_numbers_and_links_reach_across_chapters(small_book):
     assert first.endswith(f"See [Fig. 2.2]({address}) and [Second]({address}).")
 
 
-@pytest.mark.parametrize(("source", "complaint"), [
-    ("{glue:text}`x`", "role 'glue:text'"),
-    ("{unknown}`x`", "role 'unknown'"),
-    ("```{grid} 2\n```", "directive 'grid'"),
-    (":::{carousel}\nx\n:::", "directive 'carousel'"),
-    ("- item\n  ```{grid} 2\n  ```", "directive 'grid'"),
-    ("> ```{note}\n> x\n> ```", "quotation"),
-    ("{cite}`nobody1999`", "'nobody1999' is cited"),
-    ("{numref}`fig-none`", "no label 'fig-none'"),
-    ("{eq}`eq-none`", "no label 'eq-none'"),
-    ("[x](missing.md)", "missing.md does not exist"),
-    ("![x](figures/missing.svg)", "missing.svg does not exist"),
-    ("```{figure} figures/still.svg\n:name: fig-a\n\nCaption.\n```", "no alt text"),
-    ("```{figure} figures/still.svg\n:alt: A circle\n\nCaption.\n```", "has no name"),
-    ("```{math}\n:label: eq-a\na\n```\n\n```{math}\n:label: eq-a\na\n```", "used twice"),
-    ("$$\na\n$$ (eq-b)", "use the math directive"),
-    ("```{quiz}\n- ask: Why\n  number: 1\n```", "no because"),
-    ("```{quiz}\n- ask: Why {unknown}`x`\n  number: 1\n  because: x\n```", "role 'unknown'"),
-    ("```{dropdown} With `code`\nx\n```", "title must not hold backticks"),
-    ("```{code-cell} ipython3\n:tags: [remove-cell]\n\nx = 1\n```", "remove-cell"),
-])
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("{glue:text}`x`", "role 'glue:text'"),
+        ("{unknown}`x`", "role 'unknown'"),
+        ("```{grid} 2\n```", "directive 'grid'"),
+        (":::{carousel}\nx\n:::", "directive 'carousel'"),
+        ("- item\n  ```{grid} 2\n  ```", "directive 'grid'"),
+        ("> ```{note}\n> x\n> ```", "quotation"),
+        ("{cite}`nobody1999`", "'nobody1999' is cited"),
+        ("{numref}`fig-none`", "no label 'fig-none'"),
+        ("{eq}`eq-none`", "no label 'eq-none'"),
+        ("[x](missing.md)", "missing.md does not exist"),
+        ("![x](figures/missing.svg)", "missing.svg does not exist"),
+        ("```{figure} figures/still.svg\n:name: fig-a\n\nCaption.\n```", "no alt text"),
+        ("```{figure} figures/still.svg\n:alt: A circle\n\nCaption.\n```", "has no name"),
+        ("```{math}\n:label: eq-a\na\n```\n\n```{math}\n:label: eq-a\na\n```", "used twice"),
+        ("$$\na\n$$ (eq-b)", "use the math directive"),
+        ("```{quiz}\n- ask: Why\n  number: 1\n```", "no because"),
+        ("```{quiz}\n- ask: Why {unknown}`x`\n  number: 1\n  because: x\n```", "role 'unknown'"),
+        ("```{dropdown} With `code`\nx\n```", "title must not hold backticks"),
+        ("```{code-cell} ipython3\n:tags: [remove-cell]\n\nx = 1\n```", "remove-cell"),
+    ],
+)
 def test_what_has_no_plain_form_is_an_error(small_book, source, complaint):
     (small_book / "01_first.md").write_text(f"# First\n\n{source}\n", encoding="utf-8")
     (small_book / "02_second.md").write_text("# Second\n", encoding="utf-8")
@@ -348,6 +354,7 @@ def test_command_reports_one_line(small_book, capsys):
 
 
 # --- the twins of this book ---
+
 
 def test_real_twins_convert_as_a_command():
     command = [sys.executable, BOOK / "_tools" / "twins.py", "--check"]
@@ -390,12 +397,14 @@ def test_labels_of_the_book_are_unique():
 
 # --- running ---
 
+
 @pytest.fixture(scope="module")
 def runs():
     """Every twin, run two at a time with one thread each.
 
     Two trainings with two threads each wait for one another on two cores, for minutes where one takes one.
     """
+
     def run(name):
         command = [sys.executable, BOOK / "_tools" / "run_twin.py", BOOK / f"{name}.ipynb"]
         return subprocess.run(command, text=True, capture_output=True, env=os.environ | {"OMP_NUM_THREADS": "1"})

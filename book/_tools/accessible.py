@@ -14,8 +14,10 @@ MENDS = [
     # the three icons' titles become text inside the theme button, whose name is "Color mode"
     (r'(<i class="theme-switch[^>]*?) title="[^"]*"', r"\1"),
     # the left bar is no landmark, so its logo belongs to nothing
-    (r'<div id="pst-primary-sidebar" class=',
-     '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" class='),
+    (
+        r'<div id="pst-primary-sidebar" class=',
+        '<div id="pst-primary-sidebar" role="navigation" aria-label="Book" class=',
+    ),
     # a list of references whose entries are no list items, in a role that ARIA has withdrawn
     (r'role="doc-biblioentry"', 'role="listitem"'),
     # the empty corner of a table heads nothing

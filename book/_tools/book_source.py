@@ -37,10 +37,14 @@ def repository() -> dict:
     found = settings()["repository"]
     url, branch, folder = found["url"], found["branch"], found["path_to_book"]
     slug = url.removeprefix("https://github.com/")
-    return {"url": url, "branch": branch, "blob": f"{url}/blob/{branch}",
-            "book": f"{url}/blob/{branch}/{folder}",
-            "raw": f"https://raw.githubusercontent.com/{slug}/{branch}/{folder}",
-            "colab": f"https://colab.research.google.com/github/{slug}/blob/{branch}/{folder}"}
+    return {
+        "url": url,
+        "branch": branch,
+        "blob": f"{url}/blob/{branch}",
+        "book": f"{url}/blob/{branch}/{folder}",
+        "raw": f"https://raw.githubusercontent.com/{slug}/{branch}/{folder}",
+        "colab": f"https://colab.research.google.com/github/{slug}/blob/{branch}/{folder}",
+    }
 
 
 def setup_cell() -> str:
@@ -141,8 +145,11 @@ def reading_minutes(name: str) -> int:
     """How long a page takes to read, at 200 words and 20 lines of code a minute, to the next five minutes."""
     cells = read_chapter(name).cells
     words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
-    lines = sum(len(cell.source.splitlines()) for cell in cells
-                if cell.cell_type == "code" and "setup" not in cell.metadata.get("tags", ()))
+    lines = sum(
+        len(cell.source.splitlines())
+        for cell in cells
+        if cell.cell_type == "code" and "setup" not in cell.metadata.get("tags", ())
+    )
     return 5 * max(1, math.ceil((words / 200 + lines / 20) / 5))
 
 

@@ -21,8 +21,17 @@ RAW_MYST = re.compile(r"\{(?:cite|term|eq|numref|ref|doc|py):?\w*\}`[^`]*`|^```\
 
 def build() -> int:
     """Run Jupyter Book with warnings as errors."""
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(BOOK),
-               "--path-output", str(ROOT), "--warningiserror", "--keep-going"]
+    command = [
+        sys.executable,
+        "-c",
+        "from jupyter_book.cli.main import main; main()",
+        "build",
+        str(BOOK),
+        "--path-output",
+        str(ROOT),
+        "--warningiserror",
+        "--keep-going",
+    ]
     code = subprocess.run(command, cwd=ROOT, env=plain_ipython(ROOT / "_build" / ".ipython")).returncode
     if code:
         # Sphinx reads a page once: kept, the pages that warned would pass in silence next time
@@ -85,8 +94,11 @@ def page_faults(name: str, text: str) -> list[str]:
     page = _Page(text)
     faults = [f"{name} loads {address}" for address in page.loads if FOREIGN.match(address)]
     # without alt text in the cell's metadata the alt text of a drawn figure is its (hashed) file name
-    faults += [f"{name}: the picture {source} has no alt text" for source, alt in page.pictures
-               if not alt.strip() or alt.endswith((".png", ".svg"))]
+    faults += [
+        f"{name}: the picture {source} has no alt text"
+        for source, alt in page.pictures
+        if not alt.strip() or alt.endswith((".png", ".svg"))
+    ]
     faults += [f"{name}: a table is left as text" for _ in re.findall(r"<p>\|", text)]
     return faults + [f"{name}: MyST is left: {piece}" for piece in RAW_MYST.findall(text)]
 
@@ -97,8 +109,11 @@ def main() -> int:
         return code
     place_twins()
     finish_index()
-    wrong = [fault for page in sorted(HTML.glob("*.html"))
-             for fault in page_faults(page.name, page.read_text(encoding="utf-8"))]
+    wrong = [
+        fault
+        for page in sorted(HTML.glob("*.html"))
+        for fault in page_faults(page.name, page.read_text(encoding="utf-8"))
+    ]
     if wrong := number_mismatches() + wrong:
         print("\n".join(["make book:", *wrong]), file=sys.stderr)
         return 1

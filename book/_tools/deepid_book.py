@@ -25,23 +25,32 @@ MATHJAX = ("tex-chtml-full.js", "output/chtml/fonts/woff-v2")
 class ChapterCard(SphinxDirective):
     """```{chapter-card}``` with :module:, :time: and :needs:."""
 
-    option_spec = {"module": directives.unchanged_required, "time": directives.unchanged_required,
-                   "needs": directives.unchanged_required}
+    option_spec = {
+        "module": directives.unchanged_required,
+        "time": directives.unchanged_required,
+        "needs": directives.unchanged_required,
+    }
 
     def run(self):
         missing = [name for name in self.option_spec if name not in self.options]
         if missing:
             raise self.error(f"chapter-card needs :{missing[0]}:")
         name, links = self.env.docname, repository()
-        items = [("Open in Colab", f"{links['colab']}/{name}.ipynb"),
-                 ("Download the notebook", f"_sources/{name}.ipynb")]
-        items += [(f"deepid_lite/{module}.py", f"{links['blob']}/deepid_lite/{module}.py")
-                  for module in re.split(r",\s*", self.options["module"])]
+        items = [
+            ("Open in Colab", f"{links['colab']}/{name}.ipynb"),
+            ("Download the notebook", f"_sources/{name}.ipynb"),
+        ]
+        items += [
+            (f"deepid_lite/{module}.py", f"{links['blob']}/deepid_lite/{module}.py")
+            for module in re.split(r",\s*", self.options["module"])
+        ]
         line = nodes.paragraph(classes=["chapter-card"])
         for text, address in items:
             line += [nodes.reference("", text, refuri=address, internal=False), nodes.Text(" · ")]
-        line += nodes.Text(f"reading: about {reading_minutes(name)} minutes · "
-                           f"running: about {self.options['time']} on {self.options['needs']}")
+        line += nodes.Text(
+            f"reading: about {reading_minutes(name)} minutes · "
+            f"running: about {self.options['time']} on {self.options['needs']}"
+        )
         return [line]
 
 
@@ -138,8 +147,9 @@ def list_modules(app, docname, source):
     if docname == "api":
         paths = (p.relative_to(ROOT / "deepid_lite") for p in (ROOT / "deepid_lite").rglob("*.py"))
         names = sorted(".".join(p.with_suffix("").parts) for p in paths if not p.stem.startswith("_"))
-        sections = [f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: deepid_lite.{name}\n   :members:\n```"
-                    for name in names]
+        sections = [
+            f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: deepid_lite.{name}\n   :members:\n```" for name in names
+        ]
         source[0] = source[0].replace("@MODULES@", "\n\n".join(sections))
 
 

@@ -27,9 +27,11 @@ OWN = Path(__file__).parent / "demo_page"
 SCRIPTS = ("geometry.js", "model.js", "maps.js", "face.js", "points.js", "app.js")
 RUNTIME = ("ort.wasm.min.js", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
 PUBLIC = "_static/demo"
-ALT = ("Two drawn pictures of one person: face A from the front, face B turned, lit from the side and with glasses. "
-       "Beside each a map of 512 neurons, about half of them active; a map of the differences; a log-likelihood ratio "
-       "above its threshold and a Hamming distance below its own, so that both verdicts are: same person.")
+ALT = (
+    "Two drawn pictures of one person: face A from the front, face B turned, lit from the side and with glasses. "
+    "Beside each a map of 512 neurons, about half of them active; a map of the differences; a log-likelihood ratio "
+    "above its threshold and a Hamming distance below its own, so that both verdicts are: same person."
+)
 
 
 class demo_html(nodes.General, nodes.Element):

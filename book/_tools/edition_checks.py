@@ -22,19 +22,30 @@ LOADS = {"img": "src", "source": "src", "audio": "src", "video": "src", "link": 
 def page_faults(name: str, body: Tag) -> list[str]:
     """What is wrong with one clean page, before its equations are set."""
     faults = [f"{name}: a <{tag.name}> is left" for tag in body.select(FORBIDDEN)]
-    faults += [f"{name}: loads {image['src']}" for image in body.find_all("img")
-               if re.match(r"(?:[a-z]+:)?//|data:", image["src"])]
-    faults += [f"{name}: the picture {image['src']} has no alt text" for image in body.find_all("img")
-               if not image.get("alt", "").strip()]
+    faults += [
+        f"{name}: loads {image['src']}"
+        for image in body.find_all("img")
+        if re.match(r"(?:[a-z]+:)?//|data:", image["src"])
+    ]
+    faults += [
+        f"{name}: the picture {image['src']} has no alt text"
+        for image in body.find_all("img")
+        if not image.get("alt", "").strip()
+    ]
     ids = [tag["id"] for tag in body.find_all(id=True)]
     faults += [f"{name}: the id {twice!r} stands there twice" for twice in sorted({i for i in ids if ids.count(i) > 1})]
-    text = "".join(piece for piece in body.find_all(string=True) if not piece.find_parent(["code", "pre"])
-                   and not piece.find_parent(class_="math"))
-    return faults + [f"{name}: left as it was written: {found!r}" for found in
-                     [*RAW_MYST.findall(text), *RAW_TEX.findall(text)]]
+    text = "".join(
+        piece
+        for piece in body.find_all(string=True)
+        if not piece.find_parent(["code", "pre"]) and not piece.find_parent(class_="math")
+    )
+    return faults + [
+        f"{name}: left as it was written: {found!r}" for found in [*RAW_MYST.findall(text), *RAW_TEX.findall(text)]
+    ]
 
 
 # --- PDF ---
+
 
 def open_pdf(path):
     from pypdf import PdfReader
@@ -44,12 +55,14 @@ def open_pdf(path):
 
 def bookmarks(reader) -> list[tuple[str, int]]:
     """(title, page from 1) of the PDF's outline, flattened."""
+
     def walk(items):
         for item in items:
             if isinstance(item, list):
                 yield from walk(item)
             else:
                 yield " ".join(item.title.split()), reader.get_destination_page_number(item) + 1
+
     return list(walk(reader.outline))
 
 
@@ -78,14 +91,18 @@ def pdf_faults(path, titles: dict, numbers: dict, captions: list[str], pictures:
     if starts != numbers:
         faults.append("the contents give other page numbers than the bookmarks")
     squeezed = [re.sub(r"\s", "", text) for text in texts]
-    faults += [f"page {page} does not begin {titles[name]!r}" for name, page in starts.items()
-               if re.sub(r"\s", "", titles[name]) not in squeezed[page - 1]]
+    faults += [
+        f"page {page} does not begin {titles[name]!r}"
+        for name, page in starts.items()
+        if re.sub(r"\s", "", titles[name]) not in squeezed[page - 1]
+    ]
     if sorted(starts.values()) != list(starts.values()) or len(set(starts.values())) < len(starts):
         faults.append("two pages of the book begin on one page, or out of order")
     faults += [f"page {place} is empty" for place, text in enumerate(texts, 1) if len(text.strip()) < 5]
     everything = "".join(squeezed)
-    faults += [f"the caption of {caption} is missing" for caption in captions
-               if re.sub(r"\s", "", caption) not in everything]
+    faults += [
+        f"the caption of {caption} is missing" for caption in captions if re.sub(r"\s", "", caption) not in everything
+    ]
     printed, wanted = count_pictures(reader), sum(not name.endswith(".svg") for name in pictures)
     if printed < wanted:
         faults.append(f"{printed} of {wanted} pictures were printed")
@@ -108,6 +125,7 @@ def count_pictures(reader) -> int:
 
 # --- ePub ---
 
+
 def epub_faults(path, names: list[str]) -> list[str]:
     """What is wrong with an ePub that should hold the pages `names` in this order."""
     with zipfile.ZipFile(path) as archive:
@@ -119,8 +137,11 @@ def epub_faults(path, names: list[str]) -> list[str]:
     if first.filename != "mimetype" or first.compress_type or files["mimetype"] != b"application/epub+zip":
         faults.append("the archive does not begin with an uncompressed mimetype")
     try:
-        trees = {name: ElementTree.fromstring(data) for name, data in files.items()
-                 if name.endswith((".xhtml", ".opf", ".xml"))}
+        trees = {
+            name: ElementTree.fromstring(data)
+            for name, data in files.items()
+            if name.endswith((".xhtml", ".opf", ".xml"))
+        }
     except ElementTree.ParseError as error:
         bad = next(name for name, data in files.items() if name.endswith((".xhtml", ".opf", ".xml")) and not _xml(data))
         return [*faults, f"{bad} is not well-formed: {error}"]
@@ -128,8 +149,12 @@ def epub_faults(path, names: list[str]) -> list[str]:
     for name, tree in trees.items():
         if name.endswith(".xhtml"):
             faults += xhtml_faults(name, tree, files, trees)
-    faults += [f"{name} loads {found}" for name, data in files.items() if name.endswith(".css")
-               for found in re.findall(r"@import[^;]*|url\((?!#)[^)]*\)", data.decode())]
+    faults += [
+        f"{name} loads {found}"
+        for name, data in files.items()
+        if name.endswith(".css")
+        for found in re.findall(r"@import[^;]*|url\((?!#)[^)]*\)", data.decode())
+    ]
     return faults
 
 

@@ -14,8 +14,15 @@ from edition_pages import EditionError
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 # Our own pages are trusted, and inside containers and as root the sandbox cannot start. No name is ever resolved.
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--allow-file-access-from-files",
-         "--host-resolver-rules=MAP * ~NOTFOUND", "--virtual-time-budget=300000")
+FLAGS = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--allow-file-access-from-files",
+    "--host-resolver-rules=MAP * ~NOTFOUND",
+    "--virtual-time-budget=300000",
+)
 MATHML_PAGE = """<!doctype html><meta charset="utf-8"><body>
 <script id="tex" type="application/json">{tex}</script>
 <script>
@@ -38,8 +45,10 @@ def find_chromium() -> str:
         if path := shutil.which(name):
             return path
     missing = f"CHROMIUM={named} is no program" if named else "Chromium is missing"
-    raise EditionError(f"{missing}: install the package chromium (Ubuntu: chromium-browser), or set the environment "
-                       "variable CHROMIUM to Chromium's or Chrome's program")
+    raise EditionError(
+        f"{missing}: install the package chromium (Ubuntu: chromium-browser), or set the environment "
+        "variable CHROMIUM to Chromium's or Chrome's program"
+    )
 
 
 def chromium(page: Path, *arguments: str) -> str:

@@ -5,8 +5,14 @@ import zipfile
 from html import escape
 from pathlib import Path
 
-KINDS = {".xhtml": "application/xhtml+xml", ".css": "text/css", ".png": "image/png", ".svg": "image/svg+xml",
-         ".jpg": "image/jpeg", ".webp": "image/webp"}
+KINDS = {
+    ".xhtml": "application/xhtml+xml",
+    ".css": "text/css",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".jpg": "image/jpeg",
+    ".webp": "image/webp",
+}
 CONTAINER = b"""<?xml version="1.0"?>
 <container version="1.0" xmlns="urn:oasis:names:tc:opendocument:xmlns:container"><rootfiles>
 <rootfile full-path="OEBPS/content.opf" media-type="application/oebps-package+xml"/>
@@ -58,8 +64,12 @@ def package(files: dict, properties: dict, spine: list[str], about: dict) -> str
         listed.append(f'<item id="f{place}" href="{escape(name)}" media-type="{KINDS[Path(name).suffix]}"{more}/>')
     read = [f'<itemref idref="f{numbers[f"{name}.xhtml"]}"/>' for name in spine]
     identifier = uuid.uuid5(uuid.NAMESPACE_URL, f"{about['address']} {about['version']}")
-    return PACKAGE.format(identifier=identifier, manifest="\n".join(listed), spine="\n".join(read),
-                          **{key: escape(text) for key, text in about.items()})
+    return PACKAGE.format(
+        identifier=identifier,
+        manifest="\n".join(listed),
+        spine="\n".join(read),
+        **{key: escape(text) for key, text in about.items()},
+    )
 
 
 def pack(target: Path, files: dict):

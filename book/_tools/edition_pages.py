@@ -55,6 +55,7 @@ def title_of(body: Tag) -> str:
 
 # --- one page ---
 
+
 def clean(body: Tag, name: str) -> Tag:
     """Change `body` in place: nothing is left that needs a script, and every fold is a <details class="fold">."""
     for output in body.select("div.output:has(script)"):
@@ -76,8 +77,10 @@ def clean(body: Tag, name: str) -> Tag:
 
 def pointer(name: str) -> Tag:
     address = f"{repository()['colab']}/{name}.ipynb"
-    return new('<p class="pointer">Here the web pages of the book have an interactive figure. '
-               f'<a href="{address}">The notebook of this chapter</a> has it, too.</p>')
+    return new(
+        '<p class="pointer">Here the web pages of the book have an interactive figure. '
+        f'<a href="{address}">The notebook of this chapter</a> has it, too.</p>'
+    )
 
 
 def fold_all(body: Tag):
@@ -111,6 +114,7 @@ def safe_link(address: str) -> str:
 
 
 # --- equations ---
+
 
 def formulas(body: Tag):
     """Yield (element, TeX, is it displayed?) of each equation."""
@@ -158,6 +162,7 @@ def styled(letter: str, variant: str) -> str:
 
 
 # --- the two editions ---
+
 
 def stand_alone(body: Tag) -> str:
     """The file of one page in an ePub."""

@@ -46,6 +46,7 @@ window.MathJax = {{chtml: {{fontURL: "{mathjax}/output/chtml/fonts/woff-v2"}},
 
 # --- the book ---
 
+
 def contents() -> list[tuple[str, list[str]]]:
     """(caption of the part, its pages) in order; the first page stands alone, under no caption."""
     toc = book_source.contents()
@@ -68,8 +69,14 @@ def date() -> str:
 def about() -> dict:
     """What a title page and a catalogue want to know."""
     config = settings()
-    return {"title": config["title"], "author": config["author"], "rights": str(config["copyright"]),
-            "version": version(), "date": date(), "address": repository()["url"]}
+    return {
+        "title": config["title"],
+        "author": config["author"],
+        "rights": str(config["copyright"]),
+        "version": version(),
+        "date": date(),
+        "address": repository()["url"],
+    }
 
 
 def build_pages():
@@ -79,13 +86,32 @@ def build_pages():
     sphinx = config["sphinx"]
     extensions = sphinx["local_extensions"] | {"edition_nodes": "book/_tools"}
     sphinx["local_extensions"] = {name: str(ROOT / path) for name, path in extensions.items()}
-    sphinx["config"] |= {"project": config["title"], "version": version(), "epub_basename": "deepid-lite",
-                         "epub_show_urls": "no", "suppress_warnings": ["epub.unknown_project_files"]}
+    sphinx["config"] |= {
+        "project": config["title"],
+        "version": version(),
+        "epub_basename": "deepid-lite",
+        "epub_show_urls": "no",
+        "suppress_warnings": ["epub.unknown_project_files"],
+    }
     BUILD.mkdir(parents=True, exist_ok=True)
     (BUILD / "_config.yml").write_text(yaml.safe_dump(config), encoding="utf-8")
-    command = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()", "build", str(BOOK),
-               "--path-output", str(BUILD), "--config", str(BUILD / "_config.yml"), "--builder", "custom",
-               "--custom-builder", "epub", "--warningiserror", "--keep-going"]
+    command = [
+        sys.executable,
+        "-c",
+        "from jupyter_book.cli.main import main; main()",
+        "build",
+        str(BOOK),
+        "--path-output",
+        str(BUILD),
+        "--config",
+        str(BUILD / "_config.yml"),
+        "--builder",
+        "custom",
+        "--custom-builder",
+        "epub",
+        "--warningiserror",
+        "--keep-going",
+    ]
     if subprocess.run(command, cwd=ROOT, env=plain_ipython(ROOT / "_build" / ".ipython")).returncode:
         # as in build.py: pages that warned would pass in silence next time
         shutil.rmtree(BUILD, ignore_errors=True)
@@ -101,6 +127,7 @@ def read_pages() -> dict:
 
 
 # --- PDF ---
+
 
 def write_pdf(draft: Path) -> list[str]:
     """Print the PDF; its faults."""
@@ -124,8 +151,16 @@ def typeset(main, titles: dict) -> str:
     equations = [tex for _, tex, _ in formulas(main)]
     sheet = (BOOK / "_tools" / "editions.css").read_text(encoding="utf-8") + running_heads(titles)
     source = RAW / "pdf-source.html"
-    source.write_text(PRINT_PAGE.format(title=escape(about()["title"]), css=sheet, mathjax=mathjax(),
-                                        front=front(titles), main=main.decode(formatter="minimal")), encoding="utf-8")
+    source.write_text(
+        PRINT_PAGE.format(
+            title=escape(about()["title"]),
+            css=sheet,
+            mathjax=mathjax(),
+            front=front(titles),
+            main=main.decode(formatter="minimal"),
+        ),
+        encoding="utf-8",
+    )
     text = chromium(source, "--dump-dom")
     if 'data-typeset="done"' not in text:
         raise EditionError("MathJax did not finish the equations of the PDF")
@@ -137,12 +172,17 @@ def front(titles: dict) -> str:
     lines = []
     for caption, names in contents():
         lines += [f'<li class="in-part">{escape(caption)}</li>'] if caption else []
-        lines += [f'<li><a href="#{name_id(name)}"><span>{escape(titles[name])}</span><span class="dots"></span>'
-                  f'<span data-page="{name}">000</span></a></li>' for name in names]
+        lines += [
+            f'<li><a href="#{name_id(name)}"><span>{escape(titles[name])}</span><span class="dots"></span>'
+            f'<span data-page="{name}">000</span></a></li>'
+            for name in names
+        ]
     book = {key: escape(text) for key, text in about().items()}
-    return (f'<section class="title-page"><p class="title">{book["title"]}</p><p>{book["author"]}</p>'
-            f'<p>Version {book["version"]}, {book["date"]}</p><p>{book["rights"]}</p><p>{book["address"]}</p></section>'
-            f'<nav class="contents"><h1>Contents</h1><ol>{"".join(lines)}</ol></nav>')
+    return (
+        f'<section class="title-page"><p class="title">{book["title"]}</p><p>{book["author"]}</p>'
+        f"<p>Version {book['version']}, {book['date']}</p><p>{book['rights']}</p><p>{book['address']}</p></section>"
+        f'<nav class="contents"><h1>Contents</h1><ol>{"".join(lines)}</ol></nav>'
+    )
 
 
 def fill_in(text: str, numbers: dict) -> str:
@@ -156,8 +196,7 @@ def running_heads(titles: dict) -> str:
     for place, (name, title) in enumerate(titles.items()):
         text = title.replace("\\", "\\\\").replace('"', '\\"')
         style = f'content: "{text}"; font: italic 9pt "Liberation Serif", serif;'
-        rules += [f"@page p{place} {{ @top-right {{ {style} }} }}",
-                  f"#{name_id(name)} {{ page: p{place}; }}"]
+        rules += [f"@page p{place} {{ @top-right {{ {style} }} }}", f"#{name_id(name)} {{ page: p{place}; }}"]
     return "\n".join(rules)
 
 
@@ -174,6 +213,7 @@ def label_equations(text: str, equations: list[str]) -> str:
 
 
 # --- ePub ---
+
 
 def write_epub(draft: Path) -> list[str]:
     """Pack the ePub; its faults."""

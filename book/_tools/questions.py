@@ -81,10 +81,11 @@ def check_backslashes(body: str):
     except yaml.YAMLError:
         return  # safe_load says what it is
     for token in scalars:
-        written = body[token.start_mark.index:token.end_mark.index]
+        written = body[token.start_mark.index : token.end_mark.index]
         if "\\" in written.replace("\\\\", "").replace('\\"', ""):
-            raise QuizError(f"line {token.start_mark.line + 1} of the quiz: TeX needs single quotes "
-                            f"around the text: {written[:60]}")
+            raise QuizError(
+                f"line {token.start_mark.line + 1} of the quiz: TeX needs single quotes around the text: {written[:60]}"
+            )
 
 
 def read_question(entry, where: str) -> Question:

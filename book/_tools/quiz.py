@@ -56,8 +56,13 @@ class QuizDirective(SphinxDirective):
     def question(self, question, place: int) -> quiz_question:
         name = nodes.make_id(f"quiz-{self.env.docname}-{self.env.new_serialno('quiz') + 1}")
         ask, *more = self.blocks(question.ask)
-        node = quiz_question("", quiz_ask("", "", nodes.strong("", f"{place}."), nodes.Text(" "), *inline(ask)), *more,
-                             ids=[name], kind=question.kind)
+        node = quiz_question(
+            "",
+            quiz_ask("", "", nodes.strong("", f"{place}."), nodes.Text(" "), *inline(ask)),
+            *more,
+            ids=[name],
+            kind=question.kind,
+        )
         answer = quiz_answer(question=name, kind=question.kind)
         if question.kind == "number":
             answer["number"], answer["within"] = question.number, question.within
@@ -67,8 +72,14 @@ class QuizDirective(SphinxDirective):
         else:
             choices = quiz_choices(enumtype="upperalpha", prefix="", suffix=".", kind=question.kind)
             for letter, choice in question.lettered():
-                choices += quiz_choice("", *inline(*self.blocks(choice.text)), question=name, letter=letter,
-                                       kind=question.kind, right=choice.right)
+                choices += quiz_choice(
+                    "",
+                    *inline(*self.blocks(choice.text)),
+                    question=name,
+                    letter=letter,
+                    kind=question.kind,
+                    right=choice.right,
+                )
                 verdict = f"{letter} is {'right' if choice.right else 'wrong'}."
                 answer += self.reason(verdict, choice.because, right=choice.right, letter=letter)
             node += choices
@@ -98,6 +109,7 @@ def inline(block, *more) -> list:
 
 # --- HTML ---
 
+
 def static(writer) -> bool:
     """An ePub has no scripts, so it gets no form."""
     return writer.builder.name == "epub"
@@ -112,8 +124,11 @@ def depart_div(writer, node):
 
 
 def visit_question(writer, node):
-    start = '<div class="quiz-question" id="{}">\n' if static(writer) else (
-        '<form class="quiz-question" id="{}" autocomplete="off" novalidate="novalidate"><fieldset>\n')
+    start = (
+        '<div class="quiz-question" id="{}">\n'
+        if static(writer)
+        else ('<form class="quiz-question" id="{}" autocomplete="off" novalidate="novalidate"><fieldset>\n')
+    )
     writer.body.append(start.format(node["ids"][0]))
 
 
@@ -143,8 +158,10 @@ def visit_choice(writer, node):
         return
     kind = "radio" if node["kind"] == "one" else "checkbox"
     right = ' data-right=""' if node["right"] else ""
-    writer.body.append(f'<li><label><input type="{kind}" name="{node["question"]}" value="{node["letter"]}"{right} /> '
-                       '<span class="quiz-text">')
+    writer.body.append(
+        f'<li><label><input type="{kind}" name="{node["question"]}" value="{node["letter"]}"{right} /> '
+        '<span class="quiz-text">'
+    )
 
 
 def depart_choice(writer, node):
@@ -157,9 +174,12 @@ def visit_answer(writer, node):
             writer.body.append(
                 '<p class="quiz-number"><label>Your answer: <input type="text" inputmode="decimal" size="10" '
                 f'name="{node["question"]}" data-number="{node["number"]!r}" data-within="{node["within"]!r}" />'
-                "</label></p>\n")
-        writer.body.append('<p class="quiz-check"><button type="submit">Check</button></p>\n'
-                           '<div class="quiz-says" role="status" aria-live="polite"></div>\n')
+                "</label></p>\n"
+            )
+        writer.body.append(
+            '<p class="quiz-check"><button type="submit">Check</button></p>\n'
+            '<div class="quiz-says" role="status" aria-live="polite"></div>\n'
+        )
     writer.body.append('<details class="quiz-answer"><summary>Answer</summary>\n')
 
 
@@ -174,10 +194,15 @@ def visit_reason(writer, node):
 
 
 def setup(app):
-    for kind, visitors in {quiz: (visit_quiz, depart_div), quiz_question: (visit_question, depart_question),
-                           quiz_ask: (visit_ask, depart_ask), quiz_choices: (visit_choices, depart_choices),
-                           quiz_choice: (visit_choice, depart_choice), quiz_answer: (visit_answer, depart_answer),
-                           quiz_reason: (visit_reason, depart_div)}.items():
+    for kind, visitors in {
+        quiz: (visit_quiz, depart_div),
+        quiz_question: (visit_question, depart_question),
+        quiz_ask: (visit_ask, depart_ask),
+        quiz_choices: (visit_choices, depart_choices),
+        quiz_choice: (visit_choice, depart_choice),
+        quiz_answer: (visit_answer, depart_answer),
+        quiz_reason: (visit_reason, depart_div),
+    }.items():
         app.add_node(kind, html=visitors)
     app.add_directive("quiz", QuizDirective)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

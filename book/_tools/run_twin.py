@@ -1,6 +1,6 @@
 """Run a twin as a stranger would: from an empty folder, in a kernel that has the package but no Sphinx.
 
-    python book/_tools/run_twin.py book/01_faces.ipynb
+python book/_tools/run_twin.py book/01_faces.ipynb
 """
 
 import os
@@ -13,7 +13,7 @@ import nbformat
 from nbclient import NotebookClient
 
 # Runs at the start of the kernel, before any cell: the book's own tools look as if they were not installed.
-BLOCKER = '''
+BLOCKER = """
 import sys
 
 class _Absent:
@@ -24,7 +24,7 @@ class _Absent:
             raise ModuleNotFoundError(f"No module named {name!r} (a twin must do without)", name=name)
 
 sys.meta_path.insert(0, _Absent())
-'''
+"""
 
 
 def plain_ipython(folder: Path) -> dict:
@@ -47,8 +47,9 @@ def run_twin(notebook, timeout: int = 400) -> float:
         work.mkdir()
         (hook / "sitecustomize.py").write_text(BLOCKER, encoding="utf-8")
         environment = plain_ipython(Path(folder, "ipython")) | {"PYTHONPATH": str(hook)}
-        client = NotebookClient(notebook, timeout=timeout, kernel_name="python3",
-                                resources={"metadata": {"path": str(work)}})
+        client = NotebookClient(
+            notebook, timeout=timeout, kernel_name="python3", resources={"metadata": {"path": str(work)}}
+        )
         start = time.perf_counter()
         client.execute(env=environment)
         return time.perf_counter() - start

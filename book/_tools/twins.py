@@ -33,8 +33,15 @@ from book_source import (
 from markdown_it import MarkdownIt
 from questions import HOW, QuizError, read_questions
 
-BOXES = {"note": "Note", "tip": "Tip", "important": "Important", "warning": "Warning", "seealso": "See also",
-         "margin": "Aside", "admonition": "Note"}
+BOXES = {
+    "note": "Note",
+    "tip": "Tip",
+    "important": "Important",
+    "warning": "Warning",
+    "seealso": "See also",
+    "margin": "Aside",
+    "admonition": "Note",
+}
 PYTHON_ROLES = {f"py:{kind}" for kind in ("mod", "func", "class", "meth", "attr", "data", "exc")}
 MARK = "\0"  # stands around the title of a solution with code, and doubled at its end
 CODE_TAGS = {"setup", "hide-input", "hide-output", "remove-output", "raises-exception"}
@@ -43,7 +50,9 @@ INLINE = re.compile(
     r"\{(?P<role>[a-zA-Z][\w:-]*)\}(?P<ticks>`+)(?P<body>.+?)(?P=ticks)(?!`)"
     r"|(?P<fence>`+)(?!`).+?(?<!`)(?P=fence)(?!`)"
     r"|\$\$.+?\$\$|\$[^$\n]+\$"
-    r"|(?P<bang>!?)\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s]+)\)", re.S)
+    r"|(?P<bang>!?)\[(?P<text>[^\[\]]*)\]\((?P<target>[^()\s]+)\)",
+    re.S,
+)
 TITLED = re.compile(r"(.*?)\s*<([^<>]+)>", re.S)
 
 
@@ -105,8 +114,10 @@ class Converter:
         place = f"Chapter {chapters().index(self.name) + 1}" if self.name in chapters() else "A notebook"
         links = [f"*{place} of [DeepID-lite]({self.repository['url']})*"]
         links.append(f"[open in Colab]({self.repository['colab']}/{self.name}.ipynb)")
-        links += [f"module [`deepid_lite/{module}.py`]({self.repository['blob']}/deepid_lite/{module}.py)"
-                  for module in re.split(r",\s*", options["module"])]
+        links += [
+            f"module [`deepid_lite/{module}.py`]({self.repository['blob']}/deepid_lite/{module}.py)"
+            for module in re.split(r",\s*", options["module"])
+        ]
         links.append(f"reading: about {reading_minutes(self.name)} minutes")
         links.append(f"running: about {options['time']} on {options['needs']}")
         return " · ".join(links)
@@ -179,8 +190,10 @@ class Converter:
         else:
             choices = [f"- **{letter}.** {self.text(answer.text)}" for letter, answer in question.lettered()]
             parts += [HOW[question.kind], "\n".join(choices)]
-            reasons = [f"**{letter} is {'right' if answer.right else 'wrong'}.** {self.text(answer.because)}"
-                       for letter, answer in question.lettered()]
+            reasons = [
+                f"**{letter} is {'right' if answer.right else 'wrong'}.** {self.text(answer.because)}"
+                for letter, answer in question.lettered()
+            ]
         return "\n\n".join([*parts, self.details("Answer", "\n\n".join(reasons))])
 
     # roles, links and pictures in running text
@@ -300,13 +313,18 @@ def convert(name: str, labels: Labels | None = None):
         if figure := figure_of(cell):
             add("markdown", f"**{labels.found[figure['name']][1]}.** {converter.inline(figure['caption'])}")
     if converter.cited:
-        entries = [f"- **[{bibliography()[key][0]}, {bibliography()[key][1]}]** {bibliography()[key][2]}"
-                   for key in sorted(converter.cited, key=lambda key: bibliography()[key][:2])]
+        entries = [
+            f"- **[{bibliography()[key][0]}, {bibliography()[key][1]}]** {bibliography()[key][2]}"
+            for key in sorted(converter.cited, key=lambda key: bibliography()[key][:2])
+        ]
         add("markdown", "## References\n\n" + "\n".join(entries))
     source = f"[book/{name}.md]({converter.repository['book']}/{name}.md)"
     add("markdown", f"*Written by `make twins` from {source}: change it there.*")
-    metadata = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-                "language_info": {"name": "python"}, "colab": {"provenance": [], "toc_visible": True}}
+    metadata = {
+        "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+        "language_info": {"name": "python"},
+        "colab": {"provenance": [], "toc_visible": True},
+    }
     notebook = nbformat.v4.new_notebook(cells=cells, metadata=metadata)
     nbformat.validate(notebook)
     return notebook

@@ -21,18 +21,12 @@ app.add_typer(search_app, name="search")
 app.add_typer(regions_app, name="regions")
 
 Data = Annotated[
-    str,
-    typer.Option(
-        "--data", help="synthetic, webfaces, lfw, celeba, or a folder or archive of identity/image files"
-    ),
+    str, typer.Option("--data", help="synthetic, webfaces, lfw, celeba, or a folder or archive of identity/image files")
 ]
 Root = Annotated[
-    Path | None,
-    typer.Option("--root", help="folder or archive of the data set; default: the folder in DEEPID_DATA"),
+    Path | None, typer.Option("--root", help="folder or archive of the data set; default: the folder in DEEPID_DATA")
 ]
-Device = Annotated[
-    Literal["cpu", "cuda"] | None, typer.Option("--device", help="default: the GPU where there is one")
-]
+Device = Annotated[Literal["cpu", "cuda"] | None, typer.Option("--device", help="default: the GPU where there is one")]
 
 
 @app.command()
@@ -41,9 +35,7 @@ def data(
     root: Root = None,
     part: Annotated[
         str | None,
-        typer.Option(
-            help="a part of the set: synthetic train/joint_bayesian/test/celebrities, celeba train/val/test"
-        ),
+        typer.Option(help="a part of the set: synthetic train/joint_bayesian/test/celebrities, celeba train/val/test"),
     ] = None,
 ):
     """Read a data set once, align it into the cache and say what is in it."""
@@ -63,17 +55,13 @@ def data(
 def train(
     data: Data = "synthetic",
     root: Root = None,
-    preset: Annotated[
-        str, typer.Option(help="lite, ablation, reference, paper, celeba, or a .toml file")
-    ] = "lite",
-    out: Annotated[
-        Path, typer.Option(help="folder of the run; a run that was stopped goes on from there")
-    ] = Path("runs/lite"),
+    preset: Annotated[str, typer.Option(help="lite, ablation, reference, paper, celeba, or a .toml file")] = "lite",
+    out: Annotated[Path, typer.Option(help="folder of the run; a run that was stopped goes on from there")] = Path(
+        "runs/lite"
+    ),
     device: Device = None,
     epochs: Annotated[int | None, typer.Option(help="instead of the preset's")] = None,
-    batch_size: Annotated[
-        int | None, typer.Option(help="instead of the preset's, over all processes")
-    ] = None,
+    batch_size: Annotated[int | None, typer.Option(help="instead of the preset's, over all processes")] = None,
     seed: Annotated[int | None, typer.Option(help="instead of the preset's")] = None,
     ship: Annotated[Path | None, typer.Option(help="also write the model without FC-1 here, as fp16")] = None,
     regions: Annotated[
@@ -110,8 +98,7 @@ def evaluate(
         str, typer.Option(help="lite, webfaces, a model.safetensors that train wrote, or the folder of an ensemble")
     ] = "lite",
     data: Annotated[
-        str,
-        typer.Option(help="lfw, ytf, cfp, synthetic, celeba, or a folder or archive of identity/image files"),
+        str, typer.Option(help="lfw, ytf, cfp, synthetic, celeba, or a folder or archive of identity/image files")
     ] = "synthetic",
     root: Root = None,
     pairs: Annotated[
@@ -172,8 +159,7 @@ def evaluate(
 @app.command()
 def info(
     name: Annotated[
-        str,
-        typer.Argument(help="DeepID, DeepID2, DeepID2Plus, a model (lite, webfaces) or a .safetensors file"),
+        str, typer.Argument(help="DeepID, DeepID2, DeepID2Plus, a model (lite, webfaces) or a .safetensors file")
     ] = "DeepID2Plus",
 ):
     """Layers, parameters and multiply-adds of a net; what is known about a model."""
@@ -249,4 +235,3 @@ def main():
     except KeyboardInterrupt:
         print("deepid: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
         sys.exit(130)
-

@@ -30,9 +30,7 @@ log = logging.getLogger(__name__)
 
 def cache_folder(cache=None):
     """The folder for cached sets: `cache`, or DEEPID_CACHE, or `~/.cache/deepid-lite`."""
-    return Path(
-        cache or os.environ.get("DEEPID_CACHE") or Path.home() / ".cache" / "deepid-lite"
-    ).expanduser()
+    return Path(cache or os.environ.get("DEEPID_CACHE") or Path.home() / ".cache" / "deepid-lite").expanduser()
 
 
 @lru_cache
@@ -43,11 +41,7 @@ def alignment_mark():
     """
     digest = hashlib.sha256()
     # one is only warped, one is reduced first, one reaches over the border
-    for size, scale, angle in (
-        (200, 1.1, 0.2),
-        (420, 2.6, -0.3),
-        (90, 0.9, 0.5),
-    ):  # plain, reduced, over the border
+    for size, scale, angle in ((200, 1.1, 0.2), (420, 2.6, -0.3), (90, 0.9, 0.5)):  # plain, reduced, over the border
         image = (np.arange(size * size * 3) * 37 % 251).astype(np.uint8).reshape(size, size, 3)
         turn = scale * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
         points = (TEMPLATE - TEMPLATE.mean(0)) @ turn.T + size / 2 + np.arange(10).reshape(5, 2) % 3
@@ -77,11 +71,7 @@ def build_set(source, listing, payloads, folder, stem, aligned=False, workers=No
     n, bad = len(listing.paths), {}
     results = _in_threads(_renderer(listing, aligned), payloads, workers)
     bar = tqdm(
-        results,
-        total=n,
-        desc=f"{source}: aligning",
-        unit=" faces",
-        disable=None if progress is None else not progress,
+        results, total=n, desc=f"{source}: aligning", unit=" faces", disable=None if progress is None else not progress
     )
     with PixelFile(folder, stem, n) as pixels, closing(results):
         for row, frame in bar:
@@ -215,8 +205,7 @@ def _renderer(listing, aligned):
         if aligned:
             if image.shape[:2] != FRAME:
                 raise BadImage(
-                    f"{path}: {image.shape[0]} x {image.shape[1]} pixels, and an aligned picture has "
-                    f"{rows} x {columns}"
+                    f"{path}: {image.shape[0]} x {image.shape[1]} pixels, and an aligned picture has {rows} x {columns}"
                 )
             return image
         centre = listing.landmarks[row].mean(0)

@@ -49,9 +49,7 @@ class FaceSet:
         columns = {"labels": self.labels, "landmarks": self.landmarks, "paths": self.paths, **self.attributes}
         for name, values in columns.items():
             if len(values) != len(self.images):
-                raise DataError(
-                    f"{self.source or 'FaceSet'}: {len(values)} {name} for {len(self.images)} images"
-                )
+                raise DataError(f"{self.source or 'FaceSet'}: {len(values)} {name} for {len(self.images)} images")
         if len(self.labels) and not 0 <= np.min(self.labels) <= np.max(self.labels) < len(self.names):
             raise DataError(
                 f"{self.source or 'FaceSet'}: labels must lie in 0..{len(self.names) - 1}, found "
@@ -104,16 +102,7 @@ class FaceSet:
 
 
 def load_faces(
-    source,
-    root=None,
-    *,
-    part=None,
-    landmarks=None,
-    aligned=False,
-    limit=None,
-    cache=None,
-    workers=None,
-    progress=None,
+    source, root=None, *, part=None, landmarks=None, aligned=False, limit=None, cache=None, workers=None, progress=None
 ):
     """Read a data set and return its faces, aligned, as a FaceSet.
 
@@ -151,14 +140,10 @@ def load_faces(
     if stored:
         skipped = stored[1]["skipped"]
         if len(skipped):
-            log.warning(
-                "%s: %d images left out as broken: %s", place.source, len(skipped), "; ".join(skipped[:3])
-            )
+            log.warning("%s: %d images left out as broken: %s", place.source, len(skipped), "; ".join(skipped[:3]))
     else:
         listing, payloads = _list(place, part, limit)
-        stored = facecache.build_set(
-            place.source, listing, payloads, folder, stem, aligned, workers, progress
-        )
+        stored = facecache.build_set(place.source, listing, payloads, folder, stem, aligned, workers, progress)
     return _as_set(place.source, *stored)
 
 
@@ -172,9 +157,7 @@ def _locate(source, root, part, landmarks):
         if root is not None:
             raise DataError(f"{source!r} is no source; choose one of {', '.join(SOURCES)}")
         if not Path(source).expanduser().exists():
-            raise DataError(
-                f"{source}: no such file or folder, and none of {', '.join(SOURCES)}; check the name"
-            )
+            raise DataError(f"{source}: no such file or folder, and none of {', '.join(SOURCES)}; check the name")
         source, root = "folder", source
     if root is None:
         if source == "folder":
@@ -224,9 +207,7 @@ def _list_synthetic(part, limit):
 
 def _as_set(source, images, side):
     attributes = {
-        name.removeprefix("attribute "): values
-        for name, values in side.items()
-        if name.startswith("attribute ")
+        name.removeprefix("attribute "): values for name, values in side.items() if name.startswith("attribute ")
     }
     return FaceSet(
         images,

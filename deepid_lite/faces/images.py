@@ -85,9 +85,7 @@ def fingerprint(root):
         if root.is_dir():
             for name in _walk(root):
                 status = (root / name).stat()
-                digest.update(
-                    f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape")
-                )
+                digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
         else:
             status = root.stat()
             digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
@@ -114,8 +112,7 @@ def decode(data, name):
             width, height = image.size
             if width * height > MAX_PIXELS:
                 raise BadImage(
-                    f"{name}: {width} x {height} pixels are more than {MAX_PIXELS // 10**6} megapixels; "
-                    "scale it down"
+                    f"{name}: {width} x {height} pixels are more than {MAX_PIXELS // 10**6} megapixels; scale it down"
                 )
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image))
@@ -124,9 +121,7 @@ def decode(data, name):
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImage(f"{name}: more than {MAX_PIXELS // 10**6} megapixels; scale it down") from error
     except Exception as error:  # decoders raise almost anything when bytes are broken
-        reason = (
-            "no picture that Pillow can read" if isinstance(error, Image.UnidentifiedImageError) else error
-        )
+        reason = "no picture that Pillow can read" if isinstance(error, Image.UnidentifiedImageError) else error
         raise BadImage(f"{name}: corrupt or truncated image ({_one_line(reason)})") from error
 
 
@@ -180,15 +175,11 @@ def _open_tar(root):
         for member in tar:
             name = _safe_name(root, member.name)
             if member.issym() or member.islnk():
-                raise DataError(
-                    f"{root}: member {member.name!r} is a link; pack the files themselves (tar -h)"
-                )
+                raise DataError(f"{root}: member {member.name!r} is a link; pack the files themselves (tar -h)")
             if not (member.isreg() or member.isdir()):
                 raise DataError(f"{root}: member {member.name!r} is a device or pipe; pack plain files only")
             if member.isreg() and not _is_clutter(name):
-                members[name] = (
-                    member  # a later member of the same name replaces the earlier, as when unpacking
-                )
+                members[name] = member  # a later member of the same name replaces the earlier, as when unpacking
         # tarfile takes a broken or missing header for the end: the real end is a block of zeros
         tar.fileobj.seek(tar.offset)
         if tar.fileobj.read(512) != bytes(512):

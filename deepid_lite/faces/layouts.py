@@ -54,9 +54,7 @@ class Listing:
     members: list[str]
     paths: list[str]
     identities: list[str]
-    landmarks: (
-        np.ndarray | None
-    )  # (N, 5, 2); None when the pictures are aligned already and carry no landmarks
+    landmarks: np.ndarray | None  # (N, 5, 2); None when the pictures are aligned already and carry no landmarks
     attributes: dict[str, np.ndarray] = field(default_factory=dict)
 
     def take(self, rows):
@@ -105,11 +103,7 @@ def find_lfw(root, landmarks=None):
     root = _require(root)
     images = root
     if root.is_dir():
-        names = [
-            f"{home}{name}"
-            for home in ("", "lfw_home/")
-            for name in ("lfw.tar", "lfw.tgz", "lfw.tar.gz", "lfw")
-        ]
+        names = [f"{home}{name}" for home in ("", "lfw_home/") for name in ("lfw.tar", "lfw.tgz", "lfw.tar.gz", "lfw")]
         images = next((root / name for name in names if (root / name).exists()), root)
         if images == root and any((root / f"{home}lfw_funneled").exists() for home in ("", "lfw_home/")):
             raise DataError(
@@ -141,14 +135,10 @@ def list_lfw(place, files):
         if len(parts) == 2 and re.fullmatch(re.escape(parts[0]) + r"_\d{4}\.(jpg|jpeg|png|webp)", parts[1]):
             path = "/".join(parts)
             if path in found:
-                raise DataError(
-                    f"{files.root}: {path} occurs twice ({found[path]} and {member}); keep one of them"
-                )
+                raise DataError(f"{files.root}: {path} occurs twice ({found[path]} and {member}); keep one of them")
             found[path] = member
     if not found:
-        raise DataError(
-            f"{files.root}: no files Name/Name_0001.jpg; give the folder or archive of LFW's images"
-        )
+        raise DataError(f"{files.root}: no files Name/Name_0001.jpg; give the folder or archive of LFW's images")
     points = {}
     for where, (path, *values) in read_rows(place.lists["landmarks"]):
         path = path.removeprefix("lfw/")
@@ -206,12 +196,7 @@ def list_celeba(place, files, part="all"):
     points, _ = read_counted(place.lists["landmarks"], 10)
     labels, names = read_counted(place.lists["attributes"], None)
     chosen = [path for path in sorted(partition) if part == "all" or partition[path] == CELEBA_PARTS[part]]
-    for key, table in (
-        ("identity", identity),
-        ("partition", partition),
-        ("landmarks", points),
-        ("attributes", labels),
-    ):
+    for key, table in (("identity", identity), ("partition", partition), ("landmarks", points), ("attributes", labels)):
         missing = [path for path in found if path not in table]
         if missing:
             raise DataError(
@@ -220,13 +205,9 @@ def list_celeba(place, files, part="all"):
             )
     paths = [path for path in chosen if path in found]
     if not paths:
-        raise DataError(
-            f"{files.root}: none of the {len(chosen)} images of part {part!r} is here; check the folder"
-        )
+        raise DataError(f"{files.root}: none of the {len(chosen)} images of part {part!r} is here; check the folder")
     _note_absent(place.lists["partition"], len(chosen) - len(paths), len(chosen))
-    landmarks = np.array(
-        [parse_landmarks(points[path][1], points[path][0]) for path in paths], dtype=np.float32
-    )
+    landmarks = np.array([parse_landmarks(points[path][1], points[path][0]) for path in paths], dtype=np.float32)
     table = np.array([parse_signs(labels[path]) for path in paths])
     return Listing(
         [found[path] for path in paths],
@@ -257,9 +238,7 @@ def list_folder(place, files):
         return _list_indexed(files, indices[0])
     members = [name for name in files.names if is_image(name)]
     if not members:
-        raise DataError(
-            f"{files.root}: no pictures in it; expected identity/image files such as Anna/0001.jpg"
-        )
+        raise DataError(f"{files.root}: no pictures in it; expected identity/image files such as Anna/0001.jpg")
     split = [member.split("/") for member in members]
     while all(len(parts) > 2 and parts[0] == split[0][0] for parts in split):  # a folder around all people
         split = [parts[1:] for parts in split]

@@ -153,14 +153,18 @@ def retinaface(score=0.6, longest=640):
 def describe(faces):
     """What `read_own_faces` found, as a few lines of text: pictures, people, what was skipped, what is missing."""
     counts, origin = np.bincount(faces.labels), faces.attributes["landmarks from"]
-    lines = [f"{len(faces)} pictures of {len(faces.names)} people; landmarks from "
-             + ", ".join(f"{name} ({(origin == name).sum()})" for name in np.unique(origin))]
+    lines = [
+        f"{len(faces)} pictures of {len(faces.names)} people; landmarks from "
+        + ", ".join(f"{name} ({(origin == name).sum()})" for name in np.unique(origin))
+    ]
     several = [path for path, n in zip(faces.paths, faces.attributes["faces found"], strict=True) if n > 1]
     if several:
         lines.append(f"{len(several)} pictures show several faces, the largest was taken: {', '.join(several[:5])}")
     if counts.max() < 2:
-        lines.append("No person has two pictures, so no pair shows one person: give each person a folder, "
-                     "or name the files anna_1.jpg, anna_2.jpg.")
+        lines.append(
+            "No person has two pictures, so no pair shows one person: give each person a folder, "
+            "or name the files anna_1.jpg, anna_2.jpg."
+        )
     elif (counts < 2).any():
         alone = [faces.names[label] for label in np.flatnonzero(counts < 2)]
         lines.append(f"One picture only, so never the same person twice: {', '.join(alone[:10])}")

@@ -12,9 +12,7 @@ import numpy as np
 from deepid_lite.errors import DataError
 
 INDEX_LANDMARKS = [
-    f"{point}_{axis}"
-    for point in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
-    for axis in "xy"
+    f"{point}_{axis}" for point in ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right") for axis in "xy"
 ]
 
 
@@ -33,9 +31,7 @@ def read_rows(file, columns=11):
     for number, line in enumerate(lines, 1):
         values = line.split()
         if values and len(values) != columns:
-            raise DataError(
-                f"{file}, line {number}: {len(values)} values where {columns} are expected; mend the row"
-            )
+            raise DataError(f"{file}, line {number}: {len(values)} values where {columns} are expected; mend the row")
         if values:
             yield f"{file}, line {number}", values
 
@@ -45,15 +41,11 @@ def parse_landmarks(values, where):
     try:
         points = np.array([float(value) for value in values]).reshape(5, 2)
     except ValueError as error:
-        raise DataError(
-            f"{where}: landmarks {' '.join(values)!r} are not ten numbers; mend the row"
-        ) from error
+        raise DataError(f"{where}: landmarks {' '.join(values)!r} are not ten numbers; mend the row") from error
     if not np.isfinite(points).all():
         raise DataError(f"{where}: landmarks {' '.join(values)!r} are not finite; mend or drop the row")
     eyes, down = points[1] - points[0], points[3:].mean(0) - points[:2].mean(0)
-    if (
-        eyes[0] * down[1] - eyes[1] * down[0] <= 0
-    ):  # holds for a face turned in any direction, not for a mirrored one
+    if eyes[0] * down[1] - eyes[1] * down[0] <= 0:  # holds for a face turned in any direction, not for a mirrored one
         raise DataError(
             f"{where}: landmarks {' '.join(values)!r} coincide or are mirrored; the order is left eye, "
             "right eye, nose, left and right mouth corner as they lie in the picture"
@@ -112,9 +104,7 @@ def read_counted(file, columns):
             )
         rows[path] = (f"{file}, line {number}", values)
     if len(rows) != int(lines[0]):
-        raise DataError(
-            f"{file}: {len(rows)} rows where line 1 announces {lines[0].strip()}; fetch the list again"
-        )
+        raise DataError(f"{file}: {len(rows)} rows where line 1 announces {lines[0].strip()}; fetch the list again")
     return rows, header
 
 

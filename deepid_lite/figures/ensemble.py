@@ -100,4 +100,3 @@ def _in_two_lines(name):
     words = name.split(" ")
     half = -(-len(words) // 2)
     return "\n".join(filter(None, (" ".join(words[:half]), " ".join(words[half:]))))
-

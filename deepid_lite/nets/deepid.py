@@ -45,9 +45,7 @@ class DeepIDNet(nn.Module):
     dropout.
     """
 
-    def __init__(
-        self, input_shape, maps, dimension, heads, skip=False, batch_norm=False, dropout=0.0, local=True
-    ):
+    def __init__(self, input_shape, maps, dimension, heads, skip=False, batch_norm=False, dropout=0.0, local=True):
         super().__init__()
         input_shape, maps, heads = tuple(input_shape), tuple(maps), tuple(sorted(heads))
         if not set(heads) <= {1, 2, 3, 4} or 4 not in heads or (skip and heads != (4,)):

@@ -142,9 +142,7 @@ class TwoSignals(nn.Module):
     forward gives the loss, a scalar, and its parts {"ident4": ..., "verif4": ...}.
     """
 
-    def __init__(
-        self, heads, dimension, n_people, weight=0.05, ident=1.0, label_smoothing=0.0, **verification
-    ):
+    def __init__(self, heads, dimension, n_people, weight=0.05, ident=1.0, label_smoothing=0.0, **verification):
         super().__init__()
         if not ident and not weight:
             raise DataError("losses: both signals are switched off; give lambda or ident a positive weight")

@@ -280,9 +280,7 @@ def _lock(folder):
     with open(folder / ".lock", "w") as file:
         while not _locked(file):
             if time.monotonic() > until:
-                raise DataError(
-                    f"{folder}: another process has been appending for {LOCK_SECONDS} seconds; end it"
-                )
+                raise DataError(f"{folder}: another process has been appending for {LOCK_SECONDS} seconds; end it")
             time.sleep(0.01)
         yield
 

@@ -62,9 +62,7 @@ def shuffled(codes, people, pairs, seed=0):
     rows = np.lexsort((rng.random(len(pairs)), pairs.fold))
     turned = rng.random(len(pairs)) < 0.5
     first, second = place[pairs.first[rows]], place[pairs.second[rows]]
-    again = Pairs(
-        np.where(turned, second, first), np.where(turned, first, second), pairs.same[rows], pairs.fold[rows]
-    )
+    again = Pairs(np.where(turned, second, first), np.where(turned, first, second), pairs.same[rows], pairs.fold[rows])
     return codes[order], number[people[order]], again
 
 

@@ -86,8 +86,7 @@ def _search_bytes(features, weights):
     place = (features + np.arange(width, dtype=np.int32) * n_values).ravel()
     # row = image, column = (feature, value)
     ones = sparse.csr_matrix(
-        (np.ones(len(place), weights.dtype), place, np.arange(n + 1, dtype=np.int32) * width),
-        (n, width * n_values),
+        (np.ones(len(place), weights.dtype), place, np.arange(n + 1, dtype=np.int32) * width), (n, width * n_values)
     )
     present = np.asarray(ones.sum(0)).reshape(width, n_values) > 0
     gap = (ones.T @ weights).reshape(width, n_values, -1).cumsum(1, dtype=weights.dtype).transpose(2, 0, 1)

@@ -47,10 +47,7 @@ def verdict_of(claim, ours, null):
 
 def table(verdicts):
     """A Markdown table: claim, paper, null, ours, verdict."""
-    rows = [
-        [f"{v.claim.statement} ({v.claim.source})", v.claim.paper, *_numbers(v), v.verdict]
-        for v in verdicts
-    ]
+    rows = [[f"{v.claim.statement} ({v.claim.source})", v.claim.paper, *_numbers(v), v.verdict] for v in verdicts]
     return markdown_table(["claim", "paper", "null model", "ours", "verdict"], rows)
 
 

@@ -25,9 +25,7 @@ def table_4(fit, fit_labels, test, pairs, verifier=None, n_components=120):
     unit = test / np.maximum(np.linalg.norm(test, axis=1, keepdims=True), 1e-12)
     return {
         "real": {
-            "joint_bayesian": accuracy(
-                _joint(verifier or fitted(fit, fit_labels, n_components), test, pairs), pairs
-            ),
+            "joint_bayesian": accuracy(_joint(verifier or fitted(fit, fit_labels, n_components), test, pairs), pairs),
             "cosine": accuracy((unit[pairs.first] * unit[pairs.second]).sum(1), pairs),
         },
         "binary": binary_row(codes.binarise(fit), fit_labels, codes.binarise(test), pairs, n_components),

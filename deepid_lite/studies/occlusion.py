@@ -19,8 +19,18 @@ NULLS = ("untrained", "pixels")
 VERSION = 2  # part of the mark of stored scores: raise it when a change makes other scores
 
 
-def occlusion(scale, folder=None, precision="fp32", with_lbp=True, fractions=occ.FRACTIONS, sizes=occ.SIZES,
-              fill="black", per_fold=None, most=None, seed=0):
+def occlusion(
+    scale,
+    folder=None,
+    precision="fp32",
+    with_lbp=True,
+    fractions=occ.FRACTIONS,
+    sizes=occ.SIZES,
+    fill="black",
+    per_fold=None,
+    most=None,
+    seed=0,
+):
     """Verification under growing covers [Figs. 15, 16]: every layer, the code, LBP; untrained net and pixels as nulls.
 
     Both pictures of a pair are covered, everything is learned on clean ones. folder: where each condition's scores are
@@ -31,8 +41,15 @@ def occlusion(scale, folder=None, precision="fp32", with_lbp=True, fractions=occ
     found = _swept(scale, conditions, folder, precision, with_lbp, per_fold, most, ("occlusion", fill, seed))
     kinds = {"from_below": ("below", fractions, 100), "block": ("block", sizes, 1)}
     names = {kind: ["clean", *(f"{word} {v:g}" for v in values)] for kind, (word, values, _) in kinds.items()}
-    result = {"scale": scale.name, "data_hash": scale.test.data_hash, **found["facts"], "fill": fill, "seed": seed,
-              "paper_height": occ.PAPER_HEIGHT, "null": {}}
+    result = {
+        "scale": scale.name,
+        "data_hash": scale.test.data_hash,
+        **found["facts"],
+        "fill": fill,
+        "seed": seed,
+        "paper_height": occ.PAPER_HEIGHT,
+        "null": {},
+    }
     for kind, (_, values, unit) in kinds.items():
         result[kind] = {"levels": [0, *(round(unit * v, 3) for v in values)], "curves": {}}
         for name, scores in found["scores"].items():
@@ -41,8 +58,7 @@ def occlusion(scale, folder=None, precision="fp32", with_lbp=True, fractions=occ
     return result
 
 
-def fills(scale, folder=None, precision="fp32", with_lbp=True, fraction=0.4, size=40, per_fold=None,
-          most=None, seed=0):
+def fills(scale, folder=None, precision="fp32", with_lbp=True, fraction=0.4, size=40, per_fold=None, most=None, seed=0):
     """Beyond the paper: what covers are filled with, sunglasses and masks; the rest as in `occlusion`."""
     conditions = {"clean": lambda images, landmarks, index: images}
     for fill in occ.FILLS:
@@ -81,9 +97,17 @@ def _swept(scale, conditions, folder, precision, with_lbp, per_fold, most, setti
     scores = {name: sweeps.sweep(scale.test, pairs, conditions, fit, folder, mark, name, progress=True)
               for name, fit in systems.items()}  # fmt: skip
     images = len(np.union1d(pairs.first, pairs.second))
-    return {"scores": scores, "pairs": pairs,
-            "facts": {"pairs": len(pairs), "images": images, "kept": most or len(kept), "precision": precision,
-                      "nets": len(members) or 1}}
+    return {
+        "scores": scores,
+        "pairs": pairs,
+        "facts": {
+            "pairs": len(pairs),
+            "images": images,
+            "kept": most or len(kept),
+            "precision": precision,
+            "nets": len(members) or 1,
+        },
+    }
 
 
 def strips(scale, fractions=occ.FRACTIONS, sizes=occ.SIZES, most=None, every=4, seed=0):
@@ -93,9 +117,16 @@ def strips(scale, fractions=occ.FRACTIONS, sizes=occ.SIZES, most=None, every=4, 
     """
     crowd, conditions = scale.crowd, occ.conditions(fractions, sizes, seed=seed)
     people = [np.flatnonzero(crowd.labels == crowd.names.index(name))[:most] for name in scale.celebrities]
-    result = {"scale": scale.name, "data_hash": crowd.data_hash, "people": list(scale.celebrities), "seed": seed,
-              "images": [len(rows) for rows in people], "neurons": scale.model.net.dimension, "every": every,
-              "levels": {"from_below": [0, *(round(100 * f, 3) for f in fractions)], "block": [0, *sizes]}}
+    result = {
+        "scale": scale.name,
+        "data_hash": crowd.data_hash,
+        "people": list(scale.celebrities),
+        "seed": seed,
+        "images": [len(rows) for rows in people],
+        "neurons": scale.model.net.dimension,
+        "every": every,
+        "levels": {"from_below": [0, *(round(100 * f, 3) for f in fractions)], "block": [0, *sizes]},
+    }
     found = [_under_covers(scale.model, crowd, rows, conditions) for rows in people]
     result |= occ.compare_people(found, len(fractions), every)
     result["example"] = _example(scale, found, people, fractions)
@@ -147,16 +178,23 @@ def sensitivity(scale, n=100, side=24, step=8):
     fresh = sweeps.untrained_model(scale.model, scale.kept)
     some = slice(0, 4000)
     null = fit_verifier(fresh, face_features(fresh, scale.kept.images[some]), scale.kept.labels[some])
-    return {"scale": scale.name, "data_hash": scale.test.data_hash, "side": side, "step": step,
-            "net": _sensitivity(scale.model, scale.test, pairs, n, side, step),
-            "null": _sensitivity(null, scale.test, pairs, n, side, step)}
+    return {
+        "scale": scale.name,
+        "data_hash": scale.test.data_hash,
+        "side": side,
+        "step": step,
+        "net": _sensitivity(scale.model, scale.test, pairs, n, side, step),
+        "null": _sensitivity(null, scale.test, pairs, n, side, step),
+    }
 
 
 def _sensitivity(model, faces, pairs, n, side, step):
     """Mean maps of the score's fall, as a share of what clean same and different pairs lie apart, and of bits."""
     same = np.flatnonzero(pairs.same)[:n]
-    clean = {part: face_features(model, np.asarray(faces.images[index]))
-             for part, index in (("first", pairs.first), ("second", pairs.second))}
+    clean = {
+        part: face_features(model, np.asarray(faces.images[index]))
+        for part, index in (("first", pairs.first), ("second", pairs.second))
+    }
     z = {part: model.verifier[:-1].transform(f) for part, f in clean.items()}
     scores = model.verifier[-1].score_pairs(z["first"], z["second"])
 
@@ -168,5 +206,10 @@ def _sensitivity(model, faces, pairs, n, side, step):
 
     drop, tops, lefts = occ.sensitivity_map(np.asarray(faces.images[pairs.first[same]]), measure, side, step)
     drop[..., 0] /= scores[pairs.same].mean() - scores[~pairs.same].mean()
-    return {"pairs": len(same), "tops": tops.tolist(), "lefts": lefts.tolist(),
-            "score": np.round(drop[..., 0].mean(0), 4).tolist(), "code": np.round(drop[..., 1].mean(0), 4).tolist()}
+    return {
+        "pairs": len(same),
+        "tops": tops.tolist(),
+        "lefts": lefts.tolist(),
+        "score": np.round(drop[..., 0].mean(0), 4).tolist(),
+        "code": np.round(drop[..., 1].mean(0), 4).tolist(),
+    }

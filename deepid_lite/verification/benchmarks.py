@@ -20,11 +20,7 @@ from deepid_lite.verification import metrics as protocols
 from deepid_lite.verification import youtube_faces as videos
 from deepid_lite.verification.pairs import pairs_a_fold
 
-OPTIONS = {
-    "lfw": {"pairs", "errata"},
-    "cfp": {"kind"},
-    "ytf": {"pairs", "frames", "sampling", "corrected"},
-}
+OPTIONS = {"lfw": {"pairs", "errata"}, "cfp": {"kind"}, "ytf": {"pairs", "frames", "sampling", "corrected"}}
 
 
 @dataclass(frozen=True)

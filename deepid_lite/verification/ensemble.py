@@ -60,8 +60,13 @@ def features_of(model, images, progress=False):
 def fit(members, kept_features, labels, n_components=COMPONENTS):
     """The ensemble with Joint Bayesian fitted on features (N, M 2 D) of people that none of its nets saw."""
     n = components(kept_features, labels, n_components)
-    card = {"regions": [member.region.name for member in members], "components": n, "people": len(np.unique(labels)),
-            "images": len(labels), "nets": [member.card for member in members]}
+    card = {
+        "regions": [member.region.name for member in members],
+        "components": n,
+        "people": len(np.unique(labels)),
+        "images": len(labels),
+        "nets": [member.card for member in members],
+    }
     return Ensemble(members, fitted(kept_features, labels, n), card)
 
 

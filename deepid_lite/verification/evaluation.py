@@ -84,9 +84,7 @@ def verification_report(scores, pairs, n_roc=200):
             "equal_error_rate": round(100 * protocols.equal_error_rate(values, pairs.same), 3),
         }
     far, tar, _ = protocols.roc(next(iter(scores.values())), pairs.same)
-    grid = np.unique(
-        np.concatenate([np.linspace(0, 1, n_roc // 2), np.geomspace(1 / len(pairs), 1, n_roc // 2)])
-    )
+    grid = np.unique(np.concatenate([np.linspace(0, 1, n_roc // 2), np.geomspace(1 / len(pairs), 1, n_roc // 2)]))
     points = np.interp(grid, far, tar)
     report["roc"] = {"far": np.round(grid, 6).tolist(), "tar": np.round(points, 5).tolist()}
     return report
@@ -112,9 +110,7 @@ def identification_report(model, features, labels, lists):
     take probes as independent and the open set's threshold as given.
     """
     score = scorer(model, features)
-    rank1 = protocols.closed_set_rank1(
-        score(lists.probes, lists.gallery), labels[lists.probes], labels[lists.gallery]
-    )
+    rank1 = protocols.closed_set_rank1(score(lists.probes, lists.gallery), labels[lists.probes], labels[lists.gallery])
     found = protocols.open_set_dir(
         score(lists.genuine, lists.open_gallery),
         labels[lists.genuine],
@@ -129,11 +125,7 @@ def identification_report(model, features, labels, lists):
         "dir_interval": share_interval(found.rate, len(lists.genuine)),
         "far": found.far,
         "closed": {"gallery": len(lists.gallery), "probes": len(lists.probes)},
-        "open": {
-            "gallery": len(lists.open_gallery),
-            "genuine": len(lists.genuine),
-            "impostors": len(lists.impostors),
-        },
+        "open": {"gallery": len(lists.open_gallery), "genuine": len(lists.genuine), "impostors": len(lists.impostors)},
     }
 
 

@@ -198,9 +198,7 @@ class _Statistics:
         n, d = X.shape
         largest = np.maximum(X.max(axis=0), -X.min(axis=0))
         if largest.max() > 1e100:
-            raise DataError(
-                f"features: values up to {largest.max():.0e}, whose squares overflow: scale them down"
-            )
+            raise DataError(f"features: values up to {largest.max():.0e}, whose squares overflow: scale them down")
         members = scipy.sparse.csr_array((1 / m[person], (person, np.arange(n))), shape=(len(m), n))
         means = members @ X
         within = np.zeros((d, d))
@@ -281,9 +279,7 @@ def _require_regular(within, rounding, n_images, n_people):
     eigenvalues = np.linalg.eigvalsh(correlation)
     rank = int((eigenvalues > 1e-12 * max(eigenvalues[-1], 1)).sum())
     if rank < len(within):
-        remedy = (
-            f"put PCA in front with at most {rank} components" if rank else "are they copies of one image?"
-        )
+        remedy = f"put PCA in front with at most {rank} components" if rank else "are they copies of one image?"
         raise DataError(
             f"features: the covariance within people is singular, rank {rank} of {len(within)} features"
             f" ({n_images} images of {n_people} people): {remedy}"

@@ -65,12 +65,8 @@ def verify(scores, pairs):
     scores = _checked(scores, (len(pairs),), "pair")
     folds = np.unique(pairs.fold)
     if len(folds) < 2:
-        raise DataError(
-            "pairs: one fold only: the threshold of a fold comes from the others, use at least two"
-        )
-    threshold = np.array(
-        [best_threshold(scores[pairs.fold != f], pairs.same[pairs.fold != f]) for f in folds]
-    )
+        raise DataError("pairs: one fold only: the threshold of a fold comes from the others, use at least two")
+    threshold = np.array([best_threshold(scores[pairs.fold != f], pairs.same[pairs.fold != f]) for f in folds])
     return in_folds(scores, pairs, threshold)
 
 
@@ -168,9 +164,7 @@ def open_set_dir(genuine, genuine_labels, impostors, gallery_labels, far=0.01):
 def _found(scores, probe_labels, gallery_labels):
     right = np.asarray(probe_labels)[:, None] == np.asarray(gallery_labels)
     if not len(scores) or not right.any(axis=1).all():
-        raise DataError(
-            f"probes: {int((~right.any(axis=1)).sum())} of {len(scores)} have nobody in the gallery"
-        )
+        raise DataError(f"probes: {int((~right.any(axis=1)).sum())} of {len(scores)} have nobody in the gallery")
     return np.where(right, scores, -np.inf).max(axis=1) > np.where(right, -np.inf, scores).max(axis=1)
 
 
@@ -183,9 +177,7 @@ def _checked(scores, shape, what):
         raise DataError(f"scores: shape {scores.shape}, expected {shape}: one score for each {what}")
     bad = np.argwhere(~np.isfinite(scores))
     if len(bad):
-        raise DataError(
-            f"scores: {len(bad)} of {scores.size} are NaN or inf, the first for {what} {bad[0][0]}"
-        )
+        raise DataError(f"scores: {len(bad)} of {scores.size} are NaN or inf, the first for {what} {bad[0][0]}")
     return scores
 
 

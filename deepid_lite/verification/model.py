@@ -75,9 +75,7 @@ def names():
     """Models that this installation holds."""
     folder = resources.files("deepid_lite") / "weights"
     return sorted(
-        path.name.removesuffix(".safetensors")
-        for path in folder.iterdir()
-        if path.name.endswith(".safetensors")
+        path.name.removesuffix(".safetensors") for path in folder.iterdir() if path.name.endswith(".safetensors")
     )
 
 
@@ -105,9 +103,7 @@ def save_model(path, model, without_heads=()):
     }
     tensors |= verifier_tensors(model.verifier)
     checkpoints.save(
-        path,
-        tensors,
-        {"net": model.net.config | {"heads": heads}, "region": asdict(model.region), "card": model.card},
+        path, tensors, {"net": model.net.config | {"heads": heads}, "region": asdict(model.region), "card": model.card}
     )
 
 
@@ -117,22 +113,14 @@ def load_model(path):
     try:
         net = nets.build(facts["net"])
         net.load_state_dict(
-            {
-                n[4:]: t.float() if t.dtype == torch.float16 else t
-                for n, t in tensors.items()
-                if n.startswith("net.")
-            }
+            {n[4:]: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items() if n.startswith("net.")}
         )
         region = Region(**{**facts["region"], "shape": tuple(facts["region"]["shape"])})
         arrays = {n: t.double().numpy() for n, t in tensors.items() if not n.startswith("net.")}
         verifier = restore_verifier(arrays)
     except (KeyError, RuntimeError, TypeError):
-        raise DataError(
-            f"{path}: no model of this version (net, region and Joint Bayesian); train it again"
-        ) from None
-    return Pretrained(
-        net.eval().to(memory_format=torch.channels_last), region, verifier, facts.get("card", {})
-    )
+        raise DataError(f"{path}: no model of this version (net, region and Joint Bayesian); train it again") from None
+    return Pretrained(net.eval().to(memory_format=torch.channels_last), region, verifier, facts.get("card", {}))
 
 
 def verifier_tensors(verifier):

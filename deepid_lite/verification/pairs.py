@@ -61,12 +61,8 @@ def read_lfw_pairs(path, paths, errata=None):
         shape = "name, number, number (same person)" if is_same else "name, number, name, number (two people)"
         if len(words) != (3 if is_same else 4) or not all(w.isdecimal() for w in (words[1], words[-1])):
             raise DataError(f"{path}: line {number}: {' '.join(words)!r} should be {shape}")
-        wanted.append(
-            (_lfw_key(words[0], words[1]), _lfw_key(words[-2] if len(words) == 4 else words[0], words[-1]))
-        )
-    index = _number_of(
-        {_tail(p, 2): i for i, p in enumerate(paths)}, [k for pair in wanted for k in pair], path
-    )
+        wanted.append((_lfw_key(words[0], words[1]), _lfw_key(words[-2] if len(words) == 4 else words[0], words[-1])))
+    index = _number_of({_tail(p, 2): i for i, p in enumerate(paths)}, [k for pair in wanted for k in pair], path)
     first, second = index.reshape(-1, 2).T
     if errata is not None:
         same = _corrected(same, wanted, errata)
@@ -76,20 +72,14 @@ def read_lfw_pairs(path, paths, errata=None):
 def _corrected(same, wanted, errata):
     where = str(errata) if isinstance(errata, (str, os.PathLike)) else "errata"
     if isinstance(errata, (str, os.PathLike)):
-        errata = [
-            row.split()
-            for row in (line.split("#")[0] for line in read_text(errata).splitlines())
-            if row.strip()
-        ]
+        errata = [row.split() for row in (line.split("#")[0] for line in read_text(errata).splitlines()) if row.strip()]
     at = {frozenset(pair): i for i, pair in enumerate(wanted)}
     same = same.copy()
     for row in errata:
         row = list(row)
         words = [str(value) for value in row]
         if len(row) != 5 or not (words[1].isdecimal() and words[3].isdecimal()) or words[4] not in _YES_NO:
-            raise DataError(
-                f"{where}: {' '.join(words)!r} should be name1 index1 name2 index2 same, with same 0 or 1"
-            )
+            raise DataError(f"{where}: {' '.join(words)!r} should be name1 index1 name2 index2 same, with same 0 or 1")
         pair = frozenset((_lfw_key(words[0], words[1]), _lfw_key(words[2], words[3])))
         if pair not in at:
             raise DataError(f"{where}: no pair {' '.join(words[:4])!r} in the list")
@@ -223,9 +213,7 @@ class Identification:
 
     def write(self, path, paths):
         """As JSON: the seed and the five lists of image paths."""
-        content = {"seed": self.seed} | {
-            name: [str(paths[i]) for i in getattr(self, name)] for name in self._lists
-        }
+        content = {"seed": self.seed} | {name: [str(paths[i]) for i in getattr(self, name)] for name in self._lists}
         beside = Path(f"{path}.{os.getpid()}.tmp")
         try:
             beside.write_text(json.dumps(content, indent=0) + "\n")
@@ -242,9 +230,7 @@ class Identification:
             lists = {name: [str(p) for p in content[name]] for name in cls._lists}
             seed = int(content["seed"])
         except (ValueError, KeyError, TypeError):
-            raise DataError(
-                f"{path}: not a list of images written by Identification.write: write it again"
-            ) from None
+            raise DataError(f"{path}: not a list of images written by Identification.write: write it again") from None
         known = {str(p): i for i, p in enumerate(paths)}
         return cls(**{name: _number_of(known, wanted, path) for name, wanted in lists.items()}, seed=seed)
 
@@ -264,9 +250,7 @@ def identification_lists(labels, seed=0, closed=None, enrolled=596, impostors=94
     names, count = np.unique(labels, return_counts=True)
     able = names[count >= 2]
     if not 1 <= enrolled <= len(able):
-        raise DataError(
-            f"labels: {len(able)} people have two images, {enrolled} are to be enrolled: ask for fewer"
-        )
+        raise DataError(f"labels: {len(able)} people have two images, {enrolled} are to be enrolled: ask for fewer")
     rng = np.random.default_rng(seed)
     for _ in range(1000):
         people = rng.choice(able, size=enrolled, replace=False)
@@ -280,9 +264,7 @@ def identification_lists(labels, seed=0, closed=None, enrolled=596, impostors=94
         )
     drawn = np.array([rng.choice(np.flatnonzero(labels == p), size=2, replace=False) for p in people])
     others = np.sort(rng.choice(others, size=impostors, replace=False))
-    return Identification(
-        np.sort(closed[first]), np.sort(np.delete(closed, first)), *drawn.T, others, int(seed)
-    )
+    return Identification(np.sort(closed[first]), np.sort(np.delete(closed, first)), *drawn.T, others, int(seed))
 
 
 def _lfw_key(name, number):
@@ -296,7 +278,5 @@ def _tail(path, parts):
 def _number_of(known, wanted: Iterable[str], where):
     missing = [key for key in dict.fromkeys(wanted) if key not in known]
     if missing:
-        raise DataError(
-            f"{where}: names {len(missing)} images that are not among the faces, the first {missing[0]}"
-        )
+        raise DataError(f"{where}: names {len(missing)} images that are not among the faces, the first {missing[0]}")
     return np.array([known[key] for key in wanted], dtype=np.int64)

@@ -32,9 +32,7 @@ MARGIN = 4  # pixels around a crop, for random shifts in training
 def training_parts(data, root, min_images=2):
     """FaceSets (net, kept): people for the net, and people for Joint Bayesian and validation. None is in both."""
     if data == "lfw":
-        raise DataError(
-            "lfw: it is the test set and never trains; use webfaces, celeba, synthetic or a folder"
-        )
+        raise DataError("lfw: it is the test set and never trains; use webfaces, celeba, synthetic or a folder")
     if data == "synthetic":
         return load_faces("synthetic", part="train"), load_faces("synthetic", part="joint_bayesian")
     if data == "celeba":

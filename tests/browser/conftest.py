@@ -21,7 +21,11 @@ class Quiet(SimpleHTTPRequestHandler):
     """Serves the book and prints nothing. Types that a browser insists on are named, whatever the machine knows."""
 
     extensions_map = SimpleHTTPRequestHandler.extensions_map | {
-        ".js": "text/javascript", ".mjs": "text/javascript", ".wasm": "application/wasm", ".svg": "image/svg+xml"}
+        ".js": "text/javascript",
+        ".mjs": "text/javascript",
+        ".wasm": "application/wasm",
+        ".svg": "image/svg+xml",
+    }
 
     def log_message(self, *args):
         pass
@@ -59,8 +63,10 @@ def browser():
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        started = playwright.chromium.launch(executable_path=chromium(), args=[
-            "--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"])
+        started = playwright.chromium.launch(
+            executable_path=chromium(),
+            args=["--no-sandbox", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1"],
+        )
         yield started
         started.close()
 
@@ -75,8 +81,10 @@ def watch(page):
     page.on("console", lambda message: message.type == "error" and say("console", message.text))
     page.on("pageerror", lambda error: say("error", error))
     # aborted: the browser itself gave up a request, as when a page sends the reader on before its icon is there
-    page.on("requestfailed", lambda request: request.failure == "net::ERR_ABORTED"
-            or say("failed", f"{request.url} ({request.failure})"))
+    page.on(
+        "requestfailed",
+        lambda request: request.failure == "net::ERR_ABORTED" or say("failed", f"{request.url} ({request.failure})"),
+    )
     page.on("response", lambda answer: answer.status >= 400 and say("failed", f"{answer.url} ({answer.status})"))
     page.on("request", lambda request: request.url.startswith(LOCAL) or say("foreign", request.url))
     return page

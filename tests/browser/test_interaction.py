@@ -53,6 +53,7 @@ def start_before(page, element):
 
 # --- quizzes ---
 
+
 @pytest.mark.parametrize("name", chapters())
 def test_quiz_by_mouse(page, address, name):
     """Each wrong answer is refused with its reason, the right ones are accepted with all reasons."""
@@ -157,6 +158,7 @@ def test_quiz_without_scripts_shows_text_and_no_dead_controls(browser, address):
 
 # --- interactive figures ---
 
+
 def test_codes_figure(page, address):
     visit(page, address, "09_codes")
     figure = page.locator(".dl-codes")
@@ -207,6 +209,7 @@ def test_occlusion_figure(page, address):
 
 
 # --- the theme ---
+
 
 def test_search_finds_joint_bayesian(page, address):
     visit(page, address, "intro")
@@ -266,6 +269,7 @@ def test_previous_and_next_lead_through_the_book_in_order(page, address):
 
 # --- hints and solutions ---
 
+
 def test_citations_show_their_entry(page, address):
     visit(page, address, "06_joint_bayesian")
     hint, links = page.locator(".link-hint"), page.locator('article a[href*="bibliography.html"]')
@@ -319,14 +323,19 @@ def test_solutions_open_by_keyboard(page, address, key):
 
 # --- links out of the page ---
 
+
 def test_colab_download_edit_and_module_links_point_at_files_of_the_repository():
     links = repository()
     roots = {f"{links['colab']}/": "book/", f"{links['blob']}/": "", f"{links['url']}/edit/{links['branch']}/": ""}
     for name in notebooks():
         text = (HTML / f"{name}.html").read_text(encoding="utf-8")
         found = re.findall(r'<a\b[^>]*?\shref="([^"]+)"', text)
-        paths = {folder + href.removeprefix(root).split("#")[0]
-                 for href in found for root, folder in roots.items() if href.startswith(root)}
+        paths = {
+            folder + href.removeprefix(root).split("#")[0]
+            for href in found
+            for root, folder in roots.items()
+            if href.startswith(root)
+        }
         assert {f"book/{name}.ipynb", f"book/{name}.md"} <= paths, "no Colab link, or no edit link"
         assert any(path.startswith("deepid_lite/") for path in paths), "no link to the module"
         assert [path for path in paths if not (ROOT / path).is_file()] == []

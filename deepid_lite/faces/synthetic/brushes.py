@@ -39,9 +39,7 @@ def over(canvas, colour, coverage):
 def hue_colour(hue, light, strength=0.55):
     """RGB (3, B) of a hue in [0, 1) at a lightness in [0, 1]."""
     phase = hue + np.array([[0.0], [2 / 3], [1 / 3]], np.float32)
-    return (light * (1 - strength + strength * (0.5 + 0.5 * np.cos(2 * np.pi * phase)) * 1.6)).astype(
-        np.float32
-    )
+    return (light * (1 - strength + strength * (0.5 + 0.5 * np.cos(2 * np.pi * phase)) * 1.6)).astype(np.float32)
 
 
 @lru_cache(maxsize=1)
@@ -57,9 +55,7 @@ def banks():
         "stubble": (1.4, 0.7),
         "spots": (1.5, 1.5),
     }.items():
-        smooth = gaussian_filter(
-            np.where(white > 2.6, 1.0, 0.0) if name == "spots" else white, sigma, mode="wrap"
-        )
+        smooth = gaussian_filter(np.where(white > 2.6, 1.0, 0.0) if name == "spots" else white, sigma, mode="wrap")
         pictures[name] = (smooth / smooth.std()).astype(np.float32)
     return pictures
 

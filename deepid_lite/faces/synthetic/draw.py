@@ -50,18 +50,13 @@ def draw(identity, nuisance=None, **overrides) -> tuple[np.ndarray, np.ndarray]:
     if unknown:
         raise DataError(f"nuisance {unknown[0]!r} is unknown: use one of {', '.join(NUISANCE)}")
     if identity.ndim != 2 or identity.shape[1] != len(IDENTITY):
-        raise DataError(
-            f"identity has shape {identity.shape}: give (B, {len(IDENTITY)}) numbers, see IDENTITY"
-        )
+        raise DataError(f"identity has shape {identity.shape}: give (B, {len(IDENTITY)}) numbers, see IDENTITY")
     values = {
-        name: np.atleast_1d(np.asarray(given.get(name, neutral), np.float32))
-        for name, neutral in NUISANCE.items()
+        name: np.atleast_1d(np.asarray(given.get(name, neutral), np.float32)) for name, neutral in NUISANCE.items()
     }
     lengths = {len(identity)} | {v.size for v in values.values()}
     if len(lengths - {1}) > 1 or 0 in lengths or any(v.ndim != 1 for v in values.values()):
-        raise DataError(
-            f"lengths of identity and nuisance differ ({sorted(lengths)}): give one value or B values"
-        )
+        raise DataError(f"lengths of identity and nuisance differ ({sorted(lengths)}): give one value or B values")
     if not np.isfinite(identity).all() or not all(np.isfinite(v).all() for v in values.values()):
         raise DataError("identity or nuisance holds NaN or infinity: give finite numbers")
     if np.abs(values["yaw"]).max() > MAX_YAW:
@@ -95,21 +90,7 @@ def _draw_chunk(identity, nuisance):
     face.pose = Pose(face.m, face.n)
     face.points = feature_points(face.m, face.n, face.pose)
     face.canvas = np.empty((3, len(identity), HEIGHT, WIDTH), np.float32)
-    for layer in (
-        _background,
-        head_map,
-        hair_behind,
-        _neck,
-        _skin,
-        beard,
-        eyes,
-        mouth,
-        nose,
-        hair,
-        ears,
-        glasses,
-        hat,
-    ):
+    for layer in (_background, head_map, hair_behind, _neck, _skin, beard, eyes, mouth, nose, hair, ears, glasses, hat):
         layer(face)
     return _photograph(face), landmarks(face.points, face.pose)
 

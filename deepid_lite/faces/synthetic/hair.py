@@ -105,9 +105,7 @@ def hat(face):
     light = np.clip(face.light[chosen, :stop], 0.3, 1.1) * knit * fold
     part = face.canvas[:, chosen, :stop]
     over(part, light * col(cloth), inside)
-    bx = (x - col(face.pose.recentre[chosen] + 14 * sin_yaw)) / col(
-        half[:, 0, 0] * (0.86 - 0.1 * np.abs(sin_yaw))
-    )
+    bx = (x - col(face.pose.recentre[chosen] + 14 * sin_yaw)) / col(half[:, 0, 0] * (0.86 - 0.1 * np.abs(sin_yaw)))
     by = (y + 25 - 4 * bx * bx) / 5.5
     brim = edge((1 - bx * bx - by * by) * 3.0) * col(cap)
     over(part, light * col(cloth * np.float32(0.62)), brim)

@@ -114,10 +114,7 @@ NUISANCE = {
     "texture": 0.0,  # any number in [0, 1): picks the windows of hair strands, clutter and noise
 }
 
-SKIN = (
-    np.array([[250, 219, 200], [238, 196, 168], [214, 163, 128], [160, 108, 78], [98, 64, 48]], np.float32)
-    / 255
-)
+SKIN = np.array([[250, 219, 200], [238, 196, 168], [214, 163, 128], [160, 108, 78], [98, 64, 48]], np.float32) / 255
 HAIR = {  # name -> (share of people, dark shade, light shade)
     "black": (0.28, (0.05, 0.045, 0.05), (0.13, 0.11, 0.11)),
     "brown": (0.30, (0.21, 0.13, 0.08), (0.42, 0.27, 0.16)),
@@ -126,8 +123,7 @@ HAIR = {  # name -> (share of people, dark shade, light shade)
     "gray": (0.15, (0.50, 0.50, 0.52), (0.88, 0.88, 0.88)),
 }
 IRIS = np.array(
-    [[0.17, 0.10, 0.06], [0.36, 0.22, 0.10], [0.42, 0.40, 0.20], [0.35, 0.52, 0.36], [0.36, 0.55, 0.72]],
-    np.float32,
+    [[0.17, 0.10, 0.06], [0.36, 0.22, 0.10], [0.42, 0.40, 0.20], [0.35, 0.52, 0.36], [0.36, 0.55, 0.72]], np.float32
 )
 
 
@@ -250,6 +246,4 @@ def feature_points(m, n, pose: Pose) -> dict[str, tuple]:
 def landmarks(points, pose: Pose) -> np.ndarray:
     """Five landmarks (B, 5, 2), pixels (x, y): left eye (image left), right eye, nose tip, mouth corners."""
     names = ("left_eye", "right_eye", "nose", "left_mouth", "right_mouth")
-    return np.stack([np.stack(pose.to_pixels(*points[name][:2]), axis=-1) for name in names], axis=1).astype(
-        np.float32
-    )
+    return np.stack([np.stack(pose.to_pixels(*points[name][:2]), axis=-1) for name in names], axis=1).astype(np.float32)

@@ -4,7 +4,6 @@ Shapes are given in frontal pixels; the patch maps its pixels back through the p
 element, as in `drawing`.
 """
 
-
 import numpy as np
 
 from deepid_lite.faces.synthetic.brushes import Patch, bump, col, edge, hue_colour, texture
@@ -27,9 +26,7 @@ def ears(face):
         inner = bump(((dx * dx + (dy + 0.1) ** 2) / 0.32) ** 2)
         rim = bump(((d2 - 0.95) / 0.35) ** 2)
         patch.paint(
-            (light * col(m.skin * np.float32(0.96)), shown),
-            (0.62, shown * inner * 0.75),
-            (0.7, shown * rim * 0.6),
+            (light * col(m.skin * np.float32(0.96)), shown), (0.62, shown * inner * 0.75), (0.7, shown * rim * 0.6)
         )
 
 
@@ -79,11 +76,7 @@ def _eye(face, side):
     crease = bump((upper + col(m.eye_crease)) ** 2 / 1.1) * bump(t * t * 0.8) * inside
     below = bump((lower + 0.4) ** 2 / 0.8) * edge(almond, 0.4) * inside
     socket = bump((t * 0.75) ** 2 + ((down + 4) / 8) ** 2) * col(m.eye_socket) * inside
-    raised = (
-        down
-        + col(m.brow_height + 2.6 * n.brow_raise)
-        + out * col(np.tan(m.brow_slant * np.float32(np.pi / 180)))
-    )
+    raised = down + col(m.brow_height + 2.6 * n.brow_raise) + out * col(np.tan(m.brow_slant * np.float32(np.pi / 180)))
     bt = (out - 1.0) / col(m.brow_length)
     curve = raised + col(m.brow_arch) * (0.6 - (bt - 0.25) ** 2)
     thick = col(m.brow_thick) * (1 - 0.45 * bt) * np.clip(1.6 - 1.5 * bt * bt, 0, 1)
@@ -141,8 +134,7 @@ def mouth(face):
     if grown.any():
         hair = edge(
             np.minimum(
-                line + belly * 0 + col(m.lip_upper + 6.5) - 2.2 * t2,
-                -(line + col(0.6 * m.lip_upper)) + 2.5 * t2,
+                line + belly * 0 + col(m.lip_upper + 6.5) - 2.2 * t2, -(line + col(0.6 * m.lip_upper)) + 2.5 * t2
             )
             + 0.5 * texture(face, "stubble", 6, 40, 54),
             2.4,
@@ -183,12 +175,7 @@ def nose(face):
     relief = slope * col(0.55 * face.light_x * (0.4 + n.contrast)) + 0.10 * bump(off * off / 5) * fade * edge(
         1 - gone, 2
     )
-    rim = (
-        bump((off * col(side) - width) ** 2 / 1.8)
-        * fade
-        * edge(1 - gone, 2)
-        * col(0.75 * np.abs(pose.sin_yaw))
-    )
+    rim = bump((off * col(side) - width) ** 2 / 1.8) * fade * edge(1 - gone, 2) * col(0.75 * np.abs(pose.sin_yaw))
     ball = bump(((patch.x - col(tx - 0.8 * side)) ** 2 + (patch.y - col(ty - 1)) ** 2) / 7)
     layers = [(0.82, flank * 0.6)]
     for name, sign in (("left_wing", -1), ("right_wing", 1)):

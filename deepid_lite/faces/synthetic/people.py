@@ -191,11 +191,9 @@ def make_faces(
     people = np.arange(first_person, first_person + n_people)
     labels = np.repeat(np.arange(n_people), images_per_person)[:total]
     identity = np.stack([sample_identity(person, seed) for person in people])[labels]
-    rows = [
-        sample_nuisance(person, image, seed, **limits)
-        for person in people
-        for image in range(images_per_person)
-    ][:total]
+    rows = [sample_nuisance(person, image, seed, **limits) for person in people for image in range(images_per_person)][
+        :total
+    ]
     nuisance = {name: np.array([row[name] for row in rows], np.float32) for name in NUISANCE}
     images, landmarks = np.empty((total, HEIGHT, WIDTH, 3), np.uint8), np.empty((total, 5, 2), np.float32)
     parts = [slice(start, min(start + 256, total)) for start in range(0, total, 256)]
