@@ -15,7 +15,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.neurons.codes import binarise, pack
 from deepid_lite.neurons.lfw_codes import ShippedCodes, save, shuffled
 from deepid_lite.neurons.sparsity import picture
-from deepid_lite.records import provenance
+from deepid_lite.results import provenance
 from deepid_lite.studies.setup import Scale
 from deepid_lite.verification.model import pretrained, weights_hash
 from deepid_lite.verification.pipeline import test_set

@@ -1,82 +1,109 @@
-"""Tensors and a few plain facts in one safetensors file, complete or absent.
+"""Writing files that are whole or not there, and JSON that every parser reads."""
 
-safetensors holds numbers only, so nothing that a reader is handed can run code when it is loaded.
-"""
-
+import glob
 import json
+import math
 import os
 import shutil
+import stat
+import tempfile
+from contextlib import contextmanager
 from pathlib import Path
-
-import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 
 from deepid_lite.errors import DataError
 
 
-def save(path, tensors, facts):
-    """Write {name: tensor} and a JSON-able dict, beside `path` first and renamed when it is on the disk."""
-    path = Path(path)
-    beside = _beside(path)
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+@contextmanager
+def replacing(path):
+    """A temporary path that takes the place of `path` when the block ends without an error: whole or not at all.
+
+    A link goes on pointing to its file. What is no file (a pipe, a terminal, anything below /dev) is written to as it
+    is. Raises DataError with one line where it cannot be written, and leaves nothing behind.
+    """
+    path, part = Path(path), None
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        save_file(tensors, beside / path.name, metadata={"facts": json.dumps(facts)})
-        with open(beside / path.name, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(beside / path.name, path)
-    except (OSError, SafetensorError) as error:
-        why = f"{path}: cannot be written ({error})"
-        raise DataError(f"{why}; free some disk space or choose another folder") from None
+        direct = _is_stream(path)
+        target = path if direct else Path(os.path.realpath(path))
+        folder = Path(tempfile.gettempdir()) if direct else target.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        sweep(target)
+        part = folder / f".{target.stem}.{os.getpid()}.part{target.suffix}"
+        yield part
+        if direct:
+            with open(part, "rb") as source, open(target, "wb") as stream:
+                shutil.copyfileobj(source, stream)
+        else:
+            _sync(part)
+            os.replace(part, target)
+            _sync(folder)
+    except OSError as error:
+        why = f"{path}: cannot be written ({error.strerror or error})"
+        raise DataError(f"{why}; free some disk space or choose another place") from None
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
+        if part is not None and os.path.lexists(part):
+            part.unlink()
 
 
-def discard(path):
-    """Delete a file of `save`, and what a killed `save` left beside it."""
-    Path(path).unlink(missing_ok=True)
-    shutil.rmtree(_beside(Path(path)), ignore_errors=True)
-
-
-def _beside(path):
-    """A folder, for safetensors writes to a name of its own choice first and leaves it when it is killed."""
-    return path.with_name(path.name + ".tmp")
-
-
-def load(path):
-    """Read a file of `save`: ({name: tensor}, facts)."""
+def sweep(path):
+    """Remove the temporary files that killed processes left beside `path`."""
     path = Path(path)
-    if not path.is_file():
-        raise DataError(f"{path}: no such file; give the path of a .safetensors file")
+    for part in path.parent.glob(f"{glob.escape('.' + path.stem)}.*.part{glob.escape(path.suffix)}"):
+        if not _alive(int(part.name.removesuffix(f".part{path.suffix}").rpartition(".")[2])):
+            part.unlink(missing_ok=True)
+
+
+def write_json(path, content):
+    """Write a dict as JSON; numbers that are not finite, which JSON lacks, become null."""
+    with replacing(path) as part:
+        part.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_json(path, remedy):
+    """The dict in a JSON file; DataError, ending with the remedy, where there is none or it is damaged."""
     try:
-        with safe_open(path, framework="pt") as file:
-            facts = json.loads((file.metadata() or {})["facts"])
-            return {name: file.get_tensor(name) for name in file.keys()}, facts
-    except (SafetensorError, OSError, KeyError, ValueError):
-        why = f"{path}: cut short, damaged or not written by deepid"
-        raise DataError(f"{why}; delete it and train or download again") from None
+        content = json.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{path}: not valid JSON ({str(error)[:80]}); {remedy}") from None
+    if not isinstance(content, dict):
+        raise DataError(f"{path}: holds a {type(content).__name__}, not a table of results; {remedy}")
+    return content
 
 
-def optimizer_tensors(optimizer):
-    """The optimiser's state as {"optimizer.<parameter>.<name>": tensor}."""
-    return {
-        f"optimizer.{i}.{name}": torch.as_tensor(value)
-        for i, entry in optimizer.state_dict()["state"].items()
-        for name, value in entry.items()
-        if value is not None
-    }
+def _is_stream(path):
+    """Is it there and no regular file? Through /dev even a file is an open stream, whose place must not change."""
+    if not os.path.exists(path):
+        return False
+    if path.is_dir():
+        raise IsADirectoryError(0, "it is a folder")
+    return path.absolute().parts[1:2] in (("dev",), ("proc",)) or not stat.S_ISREG(os.stat(path).st_mode)
 
 
-def restore_optimizer(optimizer, tensors):
-    """Put back what `optimizer_tensors` gave."""
-    parameters = [p for group in optimizer.param_groups for p in group["params"]]
-    state = {}
-    for key, tensor in tensors.items():
-        if key.startswith("optimizer."):
-            _, i, name = key.split(".", 2)
-            if tensor.ndim == 4:  # fused AdamW wants the moments in the same order in memory as the weights
-                tensor = torch.empty_like(parameters[int(i)]).copy_(tensor)
-            state.setdefault(int(i), {})[name] = tensor
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
+def _sync(path):
+    """Ask the system to put a file's bytes, or a folder's names, on the disk."""
+    if path.is_dir() and os.name == "nt":
+        return
+    handle = os.open(path, os.O_RDONLY if path.is_dir() else os.O_RDWR)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _alive(process):
+    if os.name == "nt":  # where signal 0 would end it
+        return True
+    try:
+        os.kill(process, 0)  # signal 0 only asks
+    except OSError:
+        return False
+    return True
+
+
+def _finite(content):
+    if isinstance(content, dict):
+        return {str(key): _finite(value) for key, value in content.items()}
+    if isinstance(content, (list, tuple)):
+        return [_finite(value) for value in content]
+    return None if isinstance(content, float) and not math.isfinite(content) else content

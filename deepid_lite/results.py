@@ -1,13 +1,18 @@
-"""Recorded results: the small JSON files that the book quotes.
+"""Recorded results: the small JSON files that the book quotes, and what a recorded number needs beside it.
 
 In a clone they lie in `book/results/{reference,lite}/`; an installed package carries a copy as `recorded/`
 (`pyproject.toml` maps one to the other), so that a notebook run from an empty folder finds the same numbers.
 """
 
-import json
+import os
+import platform
+import subprocess
+from importlib.metadata import version
 from pathlib import Path
 
+import deepid_lite
 from deepid_lite.errors import DataError
+from deepid_lite.files import read_json
 
 _HERE = Path(__file__).resolve().parent
 SCALES = ("reference", "lite")
@@ -28,7 +33,7 @@ def load_result(name: str, scale: str = "reference") -> dict:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
         raise DataError(f"no {scale} result {name!r} is recorded; there are: {known}")
-    return read_result(path, "restore it with git")
+    return read_json(path, "restore it with git")
 
 
 def recorded(name: str, scale: str = "reference") -> Path:
@@ -38,12 +43,40 @@ def recorded(name: str, scale: str = "reference") -> Path:
     return results_folder() / scale / f"{name}.json"
 
 
-def read_result(path: Path, remedy: str) -> dict:
-    """The dict of a result's file; a damaged one is a DataError that ends with the remedy."""
+def provenance(device="cpu"):
+    """Device, versions and, in a clone, the commit that ran (with "+" where files were changed since)."""
+    versions = {name: version(name) for name in ("torch", "numpy", "scipy", "scikit-learn")}
+    return {
+        "device": _gpu() if device == "cuda" else f"{_processor()}, {os.cpu_count()} cores",
+        "versions": {"deepid_lite": deepid_lite.__version__, "python": platform.python_version(), **versions},
+        "commit": _commit(),
+    }
+
+
+def _gpu():
+    import torch  # reading results needs none
+
+    return torch.cuda.get_device_name()
+
+
+def _processor():
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise DataError(f"{path}: not valid JSON ({error}); {remedy}") from None
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or platform.machine()
+
+
+def _commit():
+    def git(*words):
+        done = subprocess.run(["git", "-C", _HERE, *words], capture_output=True, text=True)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    try:
+        head = git("rev-parse", "--short=12", "HEAD")
+        return head + ("+" if head and git("status", "--porcelain", "--untracked-files=no", ".") else "") or None
+    except OSError:
+        return None  # no git here
 
 
 def markdown_table(header: list[str], rows: list[list]) -> str:

@@ -111,10 +111,10 @@ def test_geometry_is_a_similarity():
         ratio = (centre[:, 0] - centre[:, 1]).norm(dim=1) / (2 * (dx**2 + dy**2) ** 0.5)
         ratios.append(torch.where(coloured, ratio, torch.nan))
     ratios = torch.stack(ratios)
-    kept = ratios[:, ~ratios.isnan().any(0)]
-    assert kept.shape[1] > 15
-    assert (kept.amax(0) - kept.amin(0)).max() < 0.06 and 0.9 < kept.min() < kept.max() < 1.12
-    assert kept.mean(0).std() > 0.02  # scales differ between pictures
+    held_out = ratios[:, ~ratios.isnan().any(0)]
+    assert held_out.shape[1] > 15
+    assert (held_out.amax(0) - held_out.amin(0)).max() < 0.06 and 0.9 < held_out.min() < held_out.max() < 1.12
+    assert held_out.mean(0).std() > 0.02  # scales differ between pictures
 
 
 @pytest.mark.parametrize(

@@ -574,7 +574,7 @@ def test_codes_are_written_without_names(tmp_path, monkeypatch, capsys):
     from deepid_lite.neurons import lfw_codes as shipped_codes
     from deepid_lite.verification.evaluation import face_features
     from deepid_lite.verification.metrics import make_pairs
-    from deepid_lite.verification.model import Pretrained
+    from deepid_lite.verification.model import FaceModel
 
     monkeypatch.setenv("DEEPID_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
@@ -590,7 +590,7 @@ def test_codes_are_written_without_names(tmp_path, monkeypatch, capsys):
         "some hash",
     )
     torch.manual_seed(0)
-    model = Pretrained(nets.DeepID2Plus(maps=4, dimension=16, heads=(4,), batch_norm=True).eval(), WHOLE_FACE, None, {})
+    model = FaceModel(nets.DeepID2Plus(maps=4, dimension=16, heads=(4,), batch_norm=True).eval(), WHOLE_FACE, None, {})
     monkeypatch.setattr(lfw_codes, "test_set", lambda data, root: (faces, make_pairs(faces.labels, 2, 2), None))
     monkeypatch.setattr(lfw_codes, "pretrained", lambda name: model)
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"

@@ -19,7 +19,7 @@ from deepid_lite.verification import ensemble, ensemble_training, pipeline
 from deepid_lite.verification import metrics as protocols
 from deepid_lite.verification.evaluation import face_features, pair_scores
 from deepid_lite.verification.metrics import make_pairs
-from deepid_lite.verification.model import Pretrained, load_model, make_verifier, save_model
+from deepid_lite.verification.model import FaceModel, load_model, make_verifier, save_model
 
 RECIPE = Recipe(
     net={"maps": 4, "dimension": 8, "heads": [3, 4], "batch_norm": True}, verification={"normalise": True},
@@ -136,7 +136,7 @@ def test_missing_and_foreign_nets(trained, parts, tmp_path):
     with pytest.raises(DataError, match="not the net that this ensemble was fitted on"):
         ensemble.load_ensemble(copy)
     net = nets.DeepID2Plus(maps=4, dimension=8, heads=(3, 4), batch_norm=True).eval()
-    stranger = Pretrained(net, REGIONS[2], None, {"data_hash": "other"})
+    stranger = FaceModel(net, REGIONS[2], None, {"data_hash": "other"})
     features = face_features(stranger, parts[1].images)
     stranger = dataclasses.replace(stranger, verifier=make_verifier(8).fit(features, parts[1].labels))
     save_model(copy / "nose" / "model.safetensors", stranger)

@@ -20,7 +20,7 @@ from deepid_lite.verification import benchmarks as testsets
 from deepid_lite.verification import blufr, evaluation
 from deepid_lite.verification import youtube_faces as videos
 from deepid_lite.verification.metrics import identification_lists, make_pairs
-from deepid_lite.verification.model import Pretrained, make_verifier, save_model
+from deepid_lite.verification.model import FaceModel, make_verifier, save_model
 from deepid_lite.verification.pipeline import evaluate_model, summary
 
 
@@ -160,7 +160,7 @@ def weights(tmp_path_factory):
     net = nets.DeepID2Plus(maps=4, dimension=16, batch_norm=True).eval()
     rng = np.random.default_rng(0)
     features = np.maximum(rng.normal(size=(60, 32)), 0).astype(np.float32)
-    save_model(path, Pretrained(net, WHOLE_FACE, make_verifier(8).fit(features, np.arange(60) // 4), {}))
+    save_model(path, FaceModel(net, WHOLE_FACE, make_verifier(8).fit(features, np.arange(60) // 4), {}))
     return path
 
 

@@ -131,7 +131,7 @@ def test_results_of_others_are_refused(tiny, tmp_path, parts, monkeypatch):
     out = tmp_path / "out"
     run(tiny, out, parts, only=[])
     before = (out / "result.json").read_text()
-    other = parts._replace(kept=face_set(8, 6, seed=7))
+    other = parts._replace(held_out=face_set(8, 6, seed=7))
     with pytest.raises(DataError, match="of another kept_hash .*take another folder"):
         run(tiny, out, other)
     with pytest.raises(DataError, match="of another recipe "):
@@ -233,11 +233,11 @@ def test_right_is_what_the_thresholds_of_the_other_folds_decide(parts):
     pairs = protocols.Pairs(*(column[shuffled] for column in dataclasses.astuple(parts.pairs)))
     torch.manual_seed(0)
     net = nets.DeepID2Plus(maps=4, dimension=8, heads=(4,), batch_norm=True).eval()
-    model = experiments.Pretrained(net, REGIONS["whole face"], None, {})
+    model = experiments.FaceModel(net, REGIONS["whole face"], None, {})
     found = experiments.measure(model, parts._replace(pairs=pairs))["FC-4"]
     features = face_features(model, parts.test.images)
     distance = np.linalg.norm(features[pairs.first] - features[pairs.second], axis=1)
-    fitted = fit_verifier(model, face_features(model, parts.kept.images), parts.kept.labels)
+    fitted = fit_verifier(model, face_features(model, parts.held_out.images), parts.held_out.labels)
     scores = pair_scores(fitted, features, pairs)
     for kind, values in (("euclidean", -distance), ("joint_bayesian", scores["joint_bayesian"])):
         right = comparisons.unpacked(found["right"][kind], len(pairs))

@@ -118,13 +118,13 @@ def scale(tmp_path):
     rows = [f"{name} {s}" for name, s in zip(original[celeba], sign[celeba], strict=True)]
     (tmp_path / "celeba_labels").mkdir()
     (tmp_path / "celeba_labels" / "list_attr_celeba.txt").write_text("\n".join([str(len(rows)), "Male", *rows]) + "\n")
-    kept = FaceSet(
+    held_out = FaceSet(
         np.zeros((len(person), 1, 1, 3), np.uint8), person, [str(p) for p in range(78)],
         np.zeros((len(person), 5, 2), np.float32),
         {"source": np.where(celeba, "celeba", "pins"), "original": original}, [""] * len(person), "webfaces", "hash",
     )  # fmt: skip
     features = np.maximum(x, 0).astype(np.float32)
-    return SimpleNamespace(name="reference", kept=kept, root=str(tmp_path), features=lambda part: features)
+    return SimpleNamespace(name="reference", held_out=held_out, root=str(tmp_path), features=lambda part: features)
 
 
 def test_the_study_fits_and_chooses_on_other_people(scale, monkeypatch):
@@ -157,7 +157,7 @@ def _recorded(count, into):
 def test_what_the_study_cannot_use_is_one_line(scale):
     with pytest.raises(DataError, match="drawn faces have no sex"):
         fairness.error_rates_by_sex(SimpleNamespace(name="lite"))
-    women = scale.kept.labels < 24
-    scale.kept.attributes["source"] = np.where(women, "celeba", "pins")
+    women = scale.held_out.labels < 24
+    scale.held_out.attributes["source"] = np.where(women, "celeba", "pins")
     with pytest.raises(DataError, match="fewer than 10 people of one sex"):
         fairness.error_rates_by_sex(scale)

@@ -21,7 +21,7 @@ from deepid_lite.studies import runs as studies
 from deepid_lite.verification import ensemble
 from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
 from deepid_lite.verification.metrics import make_pairs, verify
-from deepid_lite.verification.model import Pretrained
+from deepid_lite.verification.model import FaceModel
 
 matplotlib.use("Agg")
 LEVELS = {"fractions": (0.5,), "sizes": (50,)}
@@ -46,9 +46,9 @@ def people(first, n, each=6):
 def scale():
     torch.manual_seed(3)
     net = nets.DeepID2Plus(maps=8, dimension=128, heads=(2, 4), batch_norm=True).eval()
-    parts = {name: people(k, n) for name, k, n in (("test", 0, 12), ("kept", 50, 20), ("crowd", 90, 4))}
-    model = Pretrained(net, WHOLE_FACE, None, {})
-    model = fit_verifier(model, face_features(model, parts["kept"].images), parts["kept"].labels)
+    parts = {name: people(k, n) for name, k, n in (("test", 0, 12), ("held_out", 50, 20), ("crowd", 90, 4))}
+    model = FaceModel(net, WHOLE_FACE, None, {})
+    model = fit_verifier(model, face_features(model, parts["held_out"].images), parts["held_out"].labels)
     pairs = make_pairs(parts["test"].labels, n_folds=4, per_fold=5)
     return SimpleNamespace(
         name="lite", model=model, ensemble=None, pairs=pairs, celebrities=("p91", "p90"), **parts,
@@ -80,7 +80,7 @@ def test_all_curves_stand_beside_their_nulls(result):
 
 def test_the_clean_entry_is_plain_verification(scale, result):
     features = scale.features("test")
-    fitted = fit_verifier(scale.model, scale.features("kept"), scale.kept.labels).verifier
+    fitted = fit_verifier(scale.model, scale.features("held_out"), scale.held_out.labels).verifier
     z = fitted[:-1].transform(features)
     expected = verify(fitted[-1].score_pairs(z[scale.pairs.first], z[scale.pairs.second]), scale.pairs)
     for kind in ("from_below", "block"):
@@ -115,7 +115,7 @@ def test_an_ensemble_has_a_curve_of_its_own(scale):
     members = [scale.model, dataclasses.replace(scale.model, net=net, region=REGIONS["eyes and nose"])]
     several = SimpleNamespace(**{**vars(scale), "ensemble": ensemble.Ensemble(members, None, {})})
     found = studies.occlusion(several, fractions=(0.5,), sizes=(), with_lbp=False, most=120)
-    joined = ensemble.fit(members, ensemble.features(members, scale.kept.images), scale.kept.labels)
+    joined = ensemble.fit(members, ensemble.features(members, scale.held_out.images), scale.held_out.labels)
     of_test = ensemble.features(members, scale.test.images)
     expected = verify(pair_scores(joined, of_test, scale.pairs)["joint_bayesian"], scale.pairs)
     curve = found["from_below"]["curves"]["ensemble"]

@@ -12,7 +12,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import WHOLE_FACE
 from deepid_lite.nets.deepid import DeepID2Plus
 from deepid_lite.verification.features import extract
-from deepid_lite.verification.model import Pretrained, pretrained, weights_hash
+from deepid_lite.verification.model import FaceModel, pretrained, weights_hash
 from deepid_lite.verification.onnx import export_onnx, pair_arrays
 
 
@@ -76,7 +76,7 @@ def test_other_nets_are_exported_as_well(lite, tmp_path):
     pytest.importorskip("onnxscript")
     torch.manual_seed(0)
     net = DeepID2Plus(input_shape=(47, 47), maps=4, dimension=16, local=False)
-    export_onnx(Pretrained(net, WHOLE_FACE, lite.verifier, {}), tmp_path / "small.onnx", layers=(1, 3))
+    export_onnx(FaceModel(net, WHOLE_FACE, lite.verifier, {}), tmp_path / "small.onnx", layers=(1, 3))
     pictures = crops(3, (47, 47))
     for found, layer in zip(session(tmp_path / "small.onnx").run(None, {"pictures": pictures}), (1, 3), strict=True):
         np.testing.assert_allclose(found, extract(net, pictures, layer=layer), rtol=1e-4, atol=1e-4)

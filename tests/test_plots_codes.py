@@ -29,17 +29,17 @@ def study(scale, seed=0):
     rng = np.random.default_rng(seed)
     labels = np.repeat(np.arange(40), 6)
     who = np.random.default_rng(9).standard_normal((40, 32))[labels]
-    kept, test = (np.maximum(who + 0.8 * rng.standard_normal(who.shape), 0).astype(np.float32) for _ in range(2))
+    held_out, test = (np.maximum(who + 0.8 * rng.standard_normal(who.shape), 0).astype(np.float32) for _ in range(2))
     pairs, bits, sizes = make_pairs(labels, per_fold=30), test > 0, [8, 16, 32]
     gallery, queries = code_tables.search_split(labels)
     search = code_tables.searcher(test[queries] @ test[gallery].T, labels, gallery, queries)
     null = {
-        "table": {"binary": code_tables.binary_row(kept > 0.5, labels, test < 0.1, pairs)},
+        "table": {"binary": code_tables.binary_row(held_out > 0.5, labels, test < 0.1, pairs)},
         "curve": code_tables.bits_curve(test > 2, [np.arange(32)], pairs, sizes),
         "search": search(test > 2),
     }
-    tables = {"picture and mirror": (kept, test), "picture": (kept[:, :16], test[:, :16])}
-    orders = {how: [codes.order_bits(kept, how, s) for s in range(2)] for how in codes.ORDERS}
+    tables = {"picture and mirror": (held_out, test), "picture": (held_out[:, :16], test[:, :16])}
+    orders = {how: [codes.order_bits(held_out, how, s) for s in range(2)] for how in codes.ORDERS}
     curve = {how: code_tables.bits_curve(bits, order, pairs, sizes) for how, order in orders.items()}
     curve |= {"bits": sizes, "projections": code_tables.projections_curve(test, 0.0, pairs, sizes, 2)}
     return {
@@ -47,7 +47,7 @@ def study(scale, seed=0):
         "bits": 32,
         "table": {views: code_tables.table_4(fit, labels, of_test, pairs) for views, (fit, of_test) in tables.items()},
         "curve": curve,
-        "floats": code_tables.floats_curve(kept, labels, test, pairs, (2, 8)),
+        "floats": code_tables.floats_curve(held_out, labels, test, pairs, (2, 8)),
         "search": {
             "gallery": len(gallery),
             "queries": len(queries),

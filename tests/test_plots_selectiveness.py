@@ -21,7 +21,7 @@ from deepid_lite.studies import neuron_systems as subjects
 from deepid_lite.studies import runs as studies
 from deepid_lite.studies.setup import Scale
 from deepid_lite.verification import lbp
-from deepid_lite.verification.model import Pretrained
+from deepid_lite.verification.model import FaceModel
 
 PEOPLE, EACH, WIDTH = 8, 12, 16
 
@@ -47,10 +47,10 @@ def some_scale(name, attributes, source="synthetic"):
     torch.manual_seed(0)
     net = nets.DeepID2Plus(maps=4, dimension=WIDTH // 2, heads=(4,), dropout=0.0, batch_norm=True).eval()
     faces = some_faces(attributes, source)
-    model = Pretrained(net, WHOLE_FACE, None, {})
+    model = FaceModel(net, WHOLE_FACE, None, {})
     rng, store = np.random.default_rng(1), {}
     known = np.maximum(rng.normal(size=(PEOPLE, WIDTH))[faces.labels] + 0.3 * rng.normal(size=(len(faces), WIDTH)), 0)
-    for part in ("test", "kept", "crowd"):
+    for part in ("test", "held_out", "crowd"):
         store[part, 4] = known.astype(np.float32)
     return Scale(name, model, faces, None, faces, faces, tuple(faces.names[:4]), store)
 
@@ -137,7 +137,9 @@ def test_labels_of_people_come_from_celeba_and_some_are_left_out(small, tmp_path
     bits = ["1" if k % 3 else "0" for k in range(40)]
     (tmp_path / "attr_test_01.txt").write_text("".join(f"{n} {' '.join(bits)}\n" for n in original[:50]))
     part, rows, names, targets = subjects.attribute_labels(scale, tmp_path)
-    assert part == "kept" and rows.tolist() == list(range(60)) and targets.shape == (60, 40 - len(subjects.LEFT_OUT))
+    assert (
+        part == "held_out" and rows.tolist() == list(range(60)) and targets.shape == (60, 40 - len(subjects.LEFT_OUT))
+    )
     assert not set(subjects.LEFT_OUT) & set(names) and "Male" in names
     assert np.isnan(targets[50:]).all() and not np.isnan(targets[:50]).any()
     nobody = some_scale("reference", {"source": np.full(PEOPLE * EACH, "pins"), "original": original}, "webfaces")

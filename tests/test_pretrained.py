@@ -11,7 +11,7 @@ from deepid_lite.faces.regions import WHOLE_FACE
 from deepid_lite.nets import deepid as nets
 from deepid_lite.verification.evaluation import activity, face_features, pair_scores, verification_report
 from deepid_lite.verification.metrics import make_pairs
-from deepid_lite.verification.model import Pretrained, load_model, make_verifier, pretrained, save_model
+from deepid_lite.verification.model import FaceModel, load_model, make_verifier, pretrained, save_model
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +26,7 @@ def faces():
 def model(faces):
     torch.manual_seed(0)
     net = nets.DeepID2Plus(maps=8, dimension=24, batch_norm=True).eval()
-    model = Pretrained(net, WHOLE_FACE, None, {"trained on": "noise"})
+    model = FaceModel(net, WHOLE_FACE, None, {"trained on": "noise"})
     features = face_features(model, faces[0])
     return dataclasses.replace(model, verifier=make_verifier(10).fit(features, faces[1]))
 

@@ -10,7 +10,7 @@ from deepid_lite.faces.regions import WHOLE_FACE
 from deepid_lite.nets import deepid as nets
 from deepid_lite.studies import setup as scales
 from deepid_lite.verification.evaluation import face_features
-from deepid_lite.verification.model import Pretrained, weights_hash
+from deepid_lite.verification.model import FaceModel, weights_hash
 
 
 def faces(n, people, seed, attributes=("hat",)):
@@ -31,7 +31,7 @@ def faces(n, people, seed, attributes=("hat",)):
 def model(seed=0):
     torch.manual_seed(seed)
     net = nets.DeepID2Plus(maps=4, dimension=8, heads=(3, 4)).eval()
-    return Pretrained(net, WHOLE_FACE, None, {})
+    return FaceModel(net, WHOLE_FACE, None, {})
 
 
 def scale(name="lite", seed=0):
@@ -57,7 +57,7 @@ def test_features_are_extracted_once(monkeypatch):
     assert first.shape == (6, 16) and s.features("test") is first and len(calls) == 1
     assert s.features("test", layer=3).shape == (6, 16) and len(calls) == 1  # all layers in one pass
     assert s.features("crowd") is first  # the same faces under another name
-    with pytest.raises(DataError, match="use test, kept or crowd"):
+    with pytest.raises(DataError, match="use test, held_out or crowd"):
         s.features("train")
     with pytest.raises(DataError, match="features on 3, 4"):
         s.features("test", layer=2)
@@ -78,6 +78,6 @@ def test_stored_features_are_those_of_this_net_and_these_faces(monkeypatch, tmp_
 
 def test_lite_people_stand_on_one_side_only():
     s = scales.lite()
-    assert len(s.test) == 4000 and len(s.kept) == 4000 and len(s.crowd) == 4500 and len(s.celebrities) == 5
+    assert len(s.test) == 4000 and len(s.held_out) == 4000 and len(s.crowd) == 4500 and len(s.celebrities) == 5
     counts = np.bincount(s.crowd.labels)
     assert [counts[s.crowd.names.index(name)] for name in s.celebrities] == [100] * 5

@@ -89,9 +89,9 @@ def test_unknown_labels_are_as_if_the_image_were_not_there():
     features, targets = some(4)
     labels = targets.astype(float)
     labels[10:30, 1] = np.nan
-    kept = np.r_[0:10, 30:60]
+    held_out = np.r_[0:10, 30:60]
     found = single.best_threshold(features, labels)
-    alone = single.best_threshold(features[kept], targets[kept])
+    alone = single.best_threshold(features[held_out], targets[held_out])
     np.testing.assert_allclose(found.accuracy[1], alone.accuracy[1])
     np.testing.assert_allclose(found.accuracy[0], single.best_threshold(features, targets).accuracy[0])
     score = single.balanced_accuracy(features, labels, found.sign, found.threshold)

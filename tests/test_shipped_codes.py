@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from deepid_lite import files as checkpoints
+from deepid_lite import tensors as checkpoints
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import crop
 from deepid_lite.neurons import codes, sparsity

@@ -18,7 +18,7 @@ from deepid_lite.neurons import sparsity
 from deepid_lite.studies import runs as studies
 from deepid_lite.studies.setup import Scale
 from deepid_lite.verification.features import extract
-from deepid_lite.verification.model import Pretrained
+from deepid_lite.verification.model import FaceModel
 
 
 def some_features(seed, n=23, d=17, people=5):
@@ -198,12 +198,12 @@ def test_the_study_counts_pictures_not_mirrors_and_has_its_nulls():
         labels, rows = np.arange(48) // 4, [str(k) for k in range(48)]
         return FaceSet(faces(48, seed), labels, rows[:12], np.zeros((48, 5, 2)), {}, rows, data_hash=f"hash {seed}")
 
-    model, kept, test = Pretrained(a_net(), WHOLE_FACE, None, {}), face_set(1), face_set(2)
-    found = studies.sparsity(Scale("lite", model, test, None, kept, test, ()))
+    model, held_out, test = FaceModel(a_net(), WHOLE_FACE, None, {}), face_set(1), face_set(2)
+    found = studies.sparsity(Scale("lite", model, test, None, held_out, test, ()))
     assert found["scale"] == "lite" and found["data_hash"] == "hash 1" and list(found["layers"]) == ["FC-2", "FC-4"]
     layer = found["layers"]["FC-4"]
-    pictures = extract(model.net, crop(kept.images), flip=False)
-    assert layer["net"] == sparsity.summary(pictures, kept.labels)
+    pictures = extract(model.net, crop(held_out.images), flip=False)
+    assert layer["net"] == sparsity.summary(pictures, held_out.labels)
     assert list(layer["nulls"]) == ["untrained", "untrained_plain"] and layer["nulls"]["untrained"] != layer["net"]
     assert found["test"]["FC-4"]["active_mean"] != layer["net"]["active_mean"]
     assert np.shape(found["examples"]["activations"]) == (3, 32)
@@ -219,7 +219,7 @@ def test_examples_are_two_of_one_person_and_one_of_another():
 
 
 def test_runs_are_compared_on_the_same_faces():
-    model = Pretrained(a_net(), WHOLE_FACE, None, {})
+    model = FaceModel(a_net(), WHOLE_FACE, None, {})
     images, labels = faces(), np.arange(48) // 4
     found = sparsity.sparsity_of_runs({"net": model} | sparsity.nulls(model, images), images, labels)
     assert list(found) == ["net", "untrained", "untrained_plain"] and list(found["net"]) == [2, 4]

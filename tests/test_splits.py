@@ -28,27 +28,27 @@ def mixed():
 
 
 def parts(faces, **options):
-    net, kept = hold_out(faces, **options)
+    net, held_out = hold_out(faces, **options)
     names = np.array(faces.names)
-    return set(names[faces.labels[net]]), set(names[faces.labels[kept]])
+    return set(names[faces.labels[net]]), set(names[faces.labels[held_out]])
 
 
 def test_nobody_stands_on_both_sides(mixed):
-    net, kept = parts(mixed)
-    assert net and kept and not net & kept
+    net, held_out = parts(mixed)
+    assert net and held_out and not net & held_out
 
 
 def test_families_stay_together(mixed):
-    net, kept = (
+    net, held_out = (
         {name.rsplit("-", 1)[0] for name in side if name.startswith("fiw-")} for side in parts(mixed, fraction=0.3)
     )
-    assert net and kept and not net & kept
+    assert net and held_out and not net & held_out
 
 
 def test_celeba_people_never_train_the_net(mixed):
-    net, kept = parts(mixed)
+    net, held_out = parts(mixed)
     assert not any(name.startswith("celeba-") for name in net)
-    assert sum(name.startswith("celeba-") for name in kept) == 5
+    assert sum(name.startswith("celeba-") for name in held_out) == 5
 
 
 def test_people_with_one_image_never_train_the_net(mixed):
@@ -58,8 +58,8 @@ def test_people_with_one_image_never_train_the_net(mixed):
 def test_flagged_people_are_in_neither_part():
     flagged = sorted(flagged_people())
     assert flagged, "the audit flagged people; the list must not be lost"
-    net, kept = parts(people([(name, 3) for name in flagged] + [(f"name-{i}", 3) for i in range(20)]))
-    assert not (net | kept) & set(flagged)
+    net, held_out = parts(people([(name, 3) for name in flagged] + [(f"name-{i}", 3) for i in range(20)]))
+    assert not (net | held_out) & set(flagged)
 
 
 def test_a_split_depends_on_the_seed_alone(mixed):

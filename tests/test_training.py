@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from deepid_lite import files as checkpoints
+from deepid_lite import tensors as checkpoints
 from deepid_lite.errors import DataError
 from deepid_lite.nets import training
 from deepid_lite.nets.recipe import Recipe

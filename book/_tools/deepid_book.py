@@ -80,7 +80,7 @@ def set_cache(app, config):
 
 def own_scripts_only(app, pagename, templatename, context, doctree):
     """Drop sphinx-thebe (live code, unused here: it declares a constant twice and points at another host)."""
-    kept, seen = [], set()
+    held_out, seen = [], set()
     for script in context.get("script_files", []):
         name, body = str(script.filename or ""), script.attributes.get("body") or ""
         if "thebe" in name.lower() or "THEBE" in body or (name and name in seen):
@@ -88,8 +88,8 @@ def own_scripts_only(app, pagename, templatename, context, doctree):
         if name.endswith("/quiz.js") and 'class="quiz"' not in context.get("body", ""):
             continue
         seen.add(name)
-        kept.append(script)
-    context["script_files"] = kept
+        held_out.append(script)
+    context["script_files"] = held_out
 
 
 def define_terms(app, doctree, docname):

@@ -125,7 +125,7 @@ def evaluate(
     refit_on: Annotated[
         str | None,
         typer.Option(
-            help="also score every layer and the codes, with Joint Bayesian of the kept people of this set: webfaces"
+            help="also score every layer and the codes, Joint Bayesian fitted on this set's held-out people: webfaces"
         ),
     ] = None,
     json: Annotated[Path | None, typer.Option("--json", help="also write all numbers to this file")] = None,
@@ -149,7 +149,7 @@ def evaluate(
     report = evaluate_model(model, data, root, pooling=pooling, **options)
     print(summary(report))
     if json:
-        from deepid_lite.records import write_json
+        from deepid_lite.files import write_json
 
         write_json(json, report)
     if roc:

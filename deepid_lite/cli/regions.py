@@ -53,19 +53,20 @@ def select(
     json: Annotated[Path | None, typer.Option("--json", help="also write the steps to this file")] = None,
 ):
     """Choose regions by forward-backward greedy search on validation people, whom no net and no test knows."""
-    from deepid_lite.records import provenance, write_json
+    from deepid_lite.files import write_json
+    from deepid_lite.results import provenance
     from deepid_lite.verification import pipeline
     from deepid_lite.verification.ensemble import trained_models
     from deepid_lite.verification.evaluation import face_features
     from deepid_lite.verification.region_selection import select as choose
 
     models = trained_models(runs)
-    kept = pipeline.training_parts(data, root)[1]
-    features = {name: face_features(model, kept.images, layer, progress=True) for name, model in models.items()}
-    found = choose(features, kept.labels, min(count, len(models)), seed=seed, progress=_say)
+    held_out = pipeline.training_parts(data, root)[1]
+    features = {name: face_features(model, held_out.images, layer, progress=True) for name, model in models.items()}
+    found = choose(features, held_out.labels, min(count, len(models)), seed=seed, progress=_say)
     print(f"chosen: {', '.join(found['chosen'])}")
     if json:
-        write_json(json, {**found, "data": data, "data_hash": kept.data_hash, "layer": layer, **provenance()})
+        write_json(json, {**found, "data": data, "data_hash": held_out.data_hash, "layer": layer, **provenance()})
 
 
 def _say(names, accuracy):

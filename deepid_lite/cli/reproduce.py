@@ -11,7 +11,8 @@ from pathlib import Path
 
 from deepid_lite.errors import DataError
 from deepid_lite.figures import paper as plots
-from deepid_lite.records import provenance, write_json
+from deepid_lite.files import write_json
+from deepid_lite.results import provenance
 from deepid_lite.studies import ablations as experiments
 from deepid_lite.studies import runs as studies
 from deepid_lite.studies import setup as scales

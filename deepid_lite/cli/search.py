@@ -54,8 +54,8 @@ def build(
     bits = width // 2 if picture_only else width
     if Path(model).suffix == ".safetensors":
         model = str(Path(model).resolve())  # so that `query` finds it from any folder
-    kept = width if keep_features else 0
-    made = Gallery.create(gallery, bits, model, digest, kept, mirror=not picture_only, neurons=width // 2)
+    held_out = width if keep_features else 0
+    made = Gallery.create(gallery, bits, model, digest, held_out, mirror=not picture_only, neurons=width // 2)
     _report(made.append(_packed(made, found), names, found if keep_features else None))
 
 
@@ -104,7 +104,7 @@ def query(
     for answer in answers:
         _show(answer, opened.header["bits"])
     if json:
-        from deepid_lite.records import write_json
+        from deepid_lite.files import write_json
 
         write_json(json, {"gallery": str(gallery), "bits": opened.header["bits"], "answers": answers})
 

@@ -83,10 +83,10 @@ def build_set(source, listing, payloads, folder, stem, aligned=False, workers=No
         images = pixels.read()
         if not bad:
             return _finish(pixels, images, listing, keep, bad, aligned)
-        with PixelFile(folder, stem, len(keep), ".kept") as kept:  # close the gaps
+        with PixelFile(folder, stem, len(keep), ".kept") as whole:  # close the gaps
             for row, old in enumerate(keep):
-                kept.put(row, images[old])
-            return _finish(kept, kept.read(), listing, keep, bad, aligned)
+                whole.put(row, images[old])
+            return _finish(whole, whole.read(), listing, keep, bad, aligned)
 
 
 def _finish(pixels, images, listing, keep, bad, aligned):

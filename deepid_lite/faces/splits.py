@@ -1,4 +1,4 @@
-"""Who trains the net, and who is kept from it. No person stands on both sides.
+"""Who trains the net, and who is held out. No person stands on both sides.
 
 The papers keep about 2,000 people from the nets; on them Joint Bayesian is fitted and everything is chosen
 [DeepID2+, section 2]. Here the same holds; the people of the test set (LFW) are in neither part.
@@ -18,11 +18,11 @@ def flagged_people():
 
 
 def hold_out(faces, fraction=0.1, seed=0, min_images=2):
-    """Indices (net, kept) of a FaceSet's images: a seeded `fraction` of the groups is kept from the net.
+    """Indices (net, held_out) of a FaceSet's images: a seeded `fraction` of the groups is held out from the net.
 
     People are drawn in groups: the members of a family (identities `fiw-<family>-<member>`) look alike and stay
-    together, anybody else is a group of one. Of a set whose attribute `source` names CelebA people, those are all kept
-    from the net, so that human attribute labels exist for people it never saw. Flagged people are in neither part,
+    together, anybody else is a group of one. Of a set whose attribute `source` names CelebA people, those are all held
+    out from the net, so that human attribute labels exist for people it never saw. Flagged people are in neither part,
     people with fewer than `min_images` images are not in the net's.
     """
     if not 0 < fraction < 1:
@@ -35,12 +35,12 @@ def hold_out(faces, fraction=0.1, seed=0, min_images=2):
     usable = ~np.isin(names, list(flagged_people()))
     enough = np.bincount(faces.labels, minlength=len(names)) >= min_images
     net = np.flatnonzero((~kept_people & usable & enough)[faces.labels])
-    kept = np.flatnonzero((kept_people & usable)[faces.labels])
-    if len(net) == 0 or len(kept) == 0:
+    held_out = np.flatnonzero((kept_people & usable)[faces.labels])
+    if len(net) == 0 or len(held_out) == 0:
         raise DataError(
             f"{faces.source}: {len(names)} people cannot be split; give more people with {min_images} images"
         )
-    return net, kept
+    return net, held_out
 
 
 def halves(labels, seed=1):

@@ -83,11 +83,11 @@ def spectra(eigenvalues, label="share of the variance", counts=True):
     fig, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
     for place, (name, values) in enumerate(eigenvalues.items()):
         share = np.clip(values, 0, None) / np.clip(values, 0, None).sum()
-        kept = share > 1e-6
+        held_out = share > 1e-6
         note = f" ({1 / (share**2).sum():.1f} directions)" if counts else ""  # participation ratio
         marker = "osD^v"[place % 5]
         style = {"marker": marker, "markersize": 3.5, "linewidth": 1.2, "color": COLOURS[place]}
-        ax.semilogy(np.arange(1, len(share) + 1)[kept], share[kept], label=f"{name}{note}", **style)
+        ax.semilogy(np.arange(1, len(share) + 1)[held_out], share[held_out], label=f"{name}{note}", **style)
     ax.set(xlabel="direction, the widest first", ylabel=label)
     ax.legend(frameon=False, fontsize=9)
     sns.despine(ax=ax)

@@ -32,7 +32,7 @@ def picture(image):
 def occlusion_widget(model, probes, partners, threshold, fractions=FRACTIONS, sizes=SIZES, names=("A", "B")):
     """A slider that covers a face and shows its code and its scores, computed beforehand for every position.
 
-    model: Pretrained, with its verifier. probes, partners: uint8 (2, 144, 128, 3), two aligned pictures of each of two
+    model: FaceModel, with its verifier. probes, partners: uint8 (2, 144, 128, 3), two aligned pictures of each of two
     people; the first are covered, the second stay clean. threshold: nats, from clean pairs. Returns the HTML.
     """
     clean = model.verifier[:-1].transform(face_features(model, partners))

@@ -21,7 +21,7 @@ from accelerate import Accelerator
 from accelerate.state import AcceleratorState
 from torch import nn
 
-from deepid_lite import files as checkpoints
+from deepid_lite import tensors as checkpoints
 from deepid_lite.errors import DataError
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets.batches import check_images, check_labels, epoch_order, vary

@@ -28,12 +28,12 @@ class TrainingLog:
             self._open(Path(path), start)
 
     def _open(self, path, start):
-        kept = _rows(path, before=start)
+        held_out = _rows(path, before=start)
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             beside = path.with_name(path.name + ".tmp")
             self.file = open(beside, "w", newline="")
-            for row in kept:
+            for row in held_out:
                 self._row(row)
             self.file.flush()
             os.replace(beside, path)  # the open file goes on under its new name

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deepid_lite import files as checkpoints
+from deepid_lite import tensors as checkpoints
 from deepid_lite.errors import DataError
 from deepid_lite.verification.pairs import Pairs
 

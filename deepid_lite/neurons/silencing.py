@@ -41,9 +41,9 @@ def lesions(features, targets, first, silenced, draws=10, seed=0, progress=False
     for fit in tqdm((first, ~first), disable=None if progress else True, desc="lesions", unit="half"):
         selective = np.argsort(-best_threshold(features[fit], targets[fit]).accuracy, axis=1, kind="stable")
         orders = np.concatenate([selective, [rng.permutation(n_neurons) for _ in range(draws)]])  # (A + draws, D)
-        kept = np.argsort(orders, axis=1)[:, None] >= silenced[:, None]  # (A + draws, K, D)
+        held_out = np.argsort(orders, axis=1)[:, None] >= silenced[:, None]  # (A + draws, K, D)
         templates = np.stack([features[fit & mine].mean(0) for mine in targets.T])
-        auc = _auc_of_cosines(features[~fit], templates, targets[~fit], kept.reshape(-1, n_neurons))
+        auc = _auc_of_cosines(features[~fit], templates, targets[~fit], held_out.reshape(-1, n_neurons))
         found = found + auc.reshape(len(orders), len(silenced), n_people).transpose(2, 0, 1) / 2
     # found (AUC of whom, neurons of whom and draws, K)
     people = np.arange(n_people)
@@ -52,13 +52,13 @@ def lesions(features, targets, first, silenced, draws=10, seed=0, progress=False
     return Lesions(silenced, own, others, random.mean(1), random.std(1))
 
 
-def _auc_of_cosines(features, templates, targets, kept):
+def _auc_of_cosines(features, templates, targets, held_out):
     """AUC (M, A) of the cosine to each template over the kept neurons (M, D): features (N, D), templates (A, D)."""
-    kept = kept.astype(np.float32)
-    length = np.sqrt(np.maximum(kept @ (features**2).T, 1e-12))  # (M, N); a template's own length changes no order
-    auc = np.empty((len(kept), len(templates)))
+    held_out = held_out.astype(np.float32)
+    length = np.sqrt(np.maximum(held_out @ (features**2).T, 1e-12))  # (M, N); a template's own length changes no order
+    auc = np.empty((len(held_out), len(templates)))
     for a, template in enumerate(templates):
-        ranks = rankdata(kept @ (features * template).T / length, axis=1)
+        ranks = rankdata(held_out @ (features * template).T / length, axis=1)
         positive = targets[:, a]
         n = positive.sum()
         auc[:, a] = (ranks[:, positive].sum(1) - n * (n + 1) / 2) / (n * (len(positive) - n))

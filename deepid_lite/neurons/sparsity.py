@@ -205,7 +205,7 @@ def _estimate(net, norms, images, batch_size):
 
 
 def nulls(model, images, seed=0, most=2000):
-    """{"untrained", "untrained_plain"}: a `Pretrained` model with fresh weights, with and without its batch norm.
+    """{"untrained", "untrained_plain"}: a `FaceModel` model with fresh weights, with and without its batch norm.
 
     images: uint8 (N, 144, 128, 3) aligned faces; `most` of them, evenly spaced, give the statistics.
     """
@@ -216,13 +216,13 @@ def nulls(model, images, seed=0, most=2000):
 
 
 def untrained_model(model, images, seed=0, most=2000, statistics=True):
-    """One of `nulls`: a `Pretrained` model with fresh weights; statistics: as in `untrained`."""
+    """One of `nulls`: a `FaceModel` model with fresh weights; statistics: as in `untrained`."""
     crops = crop(images[:: max(1, len(images) // most)], model.region)
     return dataclasses.replace(model, net=untrained(model.net, crops, seed, statistics))
 
 
 def sparsity_of_runs(models, images, labels=None, layers=None, histograms=True, progress=False):
-    """{name: {layer: summary}} of several models {name: Pretrained} on the same aligned faces (N, 144, 128, 3).
+    """{name: {layer: summary}} of several models {name: FaceModel} on the same aligned faces (N, 144, 128, 3).
 
     layers: those of each net when left out; one pass through a net serves all of them.
     """

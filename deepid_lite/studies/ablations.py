@@ -19,17 +19,18 @@ import torch
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import by_name, crop
 from deepid_lite.faces.splits import renumber
+from deepid_lite.files import write_json
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets import recipe as recipes
 from deepid_lite.nets.training import train
 from deepid_lite.nets.training_log import minutes_of
 from deepid_lite.neurons.sparsity import nulls, picture, rounded, sparsity_of_runs, summary
-from deepid_lite.records import provenance, write_json
+from deepid_lite.results import provenance
 from deepid_lite.studies.ablation_list import EXPERIMENTS, Experiment
 from deepid_lite.verification import metrics as protocols
 from deepid_lite.verification import pipeline
 from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
-from deepid_lite.verification.model import Pretrained
+from deepid_lite.verification.model import FaceModel
 
 __all__ = ["EXPERIMENTS", "Experiment", "Parts", "attached", "load_parts", "measure", "run_experiment", "varied"]
 log = logging.getLogger(__name__)
@@ -39,10 +40,10 @@ VERSION = 2  # part of a result's identity: raise it when a change makes other n
 
 
 class Parts(NamedTuple):
-    """FaceSets: people for the net, people kept from it (Joint Bayesian, sparsity), and people to verify in `pairs`."""
+    """FaceSets: people for the net, people held out from it (Joint Bayesian, sparsity), people to verify in `pairs`."""
 
     net: object
-    kept: object
+    held_out: object
     test: object
     pairs: protocols.Pairs
 
@@ -152,25 +153,25 @@ def _check_stored(path, stored, tried):
 
 
 def measure(model, parts, progress=False):
-    """Of each layer FC-n: `sparsity.summary` of the kept people's pictures, and accuracies on the pairs in percent.
+    """Of each layer FC-n: `sparsity.summary` of the held-out people's pictures, and accuracies on the pairs in percent.
 
-    Joint Bayesian is fitted for every layer on the kept people; cosine and Euclidean distance are those of the features
-    themselves. "right", of the last layer: which pairs were decided rightly, fold by fold, see `packed`.
+    Joint Bayesian is fitted for every layer on the held-out people; cosine and Euclidean distance are those of the
+    features themselves. "right", of the last layer: which pairs were decided rightly, fold by fold, see `packed`.
     """
     layers = model.net.heads
-    of_kept = face_features(model, parts.kept.images, layer=layers, progress=progress)
+    of_kept = face_features(model, parts.held_out.images, layer=layers, progress=progress)
     of_test = face_features(model, parts.test.images, layer=layers, progress=progress)
     found = {}
     for layer in layers:
         alive = of_kept[layer].any(0)  # a neuron that nobody activates has no variance to fit
         if not alive.any():
             raise DataError(f"FC-{layer}: no neuron is active on anybody; train this variant with a lower lr")
-        fitted = fit_verifier(model, of_kept[layer][:, alive], parts.kept.labels)
+        fitted = fit_verifier(model, of_kept[layer][:, alive], parts.held_out.labels)
         scores = pair_scores(fitted, of_test[layer][:, alive], parts.pairs)
         scores["euclidean"] = _nearness(of_test[layer], parts.pairs)
         results = {kind: protocols.verify(values, parts.pairs) for kind, values in scores.items()}
         found[f"FC-{layer}"] = {
-            "sparsity": summary(picture(of_kept[layer]), parts.kept.labels, histograms=False),
+            "sparsity": summary(picture(of_kept[layer]), parts.held_out.labels, histograms=False),
             "accuracy": {kind: rounded(100 * r.accuracy, 3) for kind, r in results.items()},
             "standard_error": {kind: rounded(100 * r.standard_error, 3) for kind, r in results.items()},
             "fold_accuracy": [rounded(100 * a, 3) for a in results["joint_bayesian"].fold_accuracy],
@@ -197,7 +198,7 @@ def packed(right):
 
 
 def _trained(parts, recipe, extra, folder, device):
-    """The net of a variant as a Pretrained without Joint Bayesian; read from its folder where it is finished."""
+    """The net of a variant as a FaceModel without Joint Bayesian; read from its folder where it is finished."""
     faces, region = parts.net, by_name(recipe.region)
     mine = some_people(faces.labels, extra.get("people"), recipe.seed)
     images = faces.images if mine.all() else faces.images[mine]
@@ -213,7 +214,7 @@ def _trained(parts, recipe, extra, folder, device):
     }
     if heads := extra.get("attach"):
         net = attached(net, heads, crop(images[:: max(1, len(images) // 2000)], region), recipe.seed)
-    return Pretrained(net, region, None, card)
+    return FaceModel(net, region, None, card)
 
 
 @torch.no_grad()
@@ -258,10 +259,10 @@ def _untrained(base, parts, progress):
     Of the one without batch norm only the sparsity is measured.
     """
     net = getattr(nets, base.architecture)(**base.net)
-    model = Pretrained(net.eval(), by_name(base.region), None, {})
-    models = nulls(model, parts.kept.images, base.seed)
+    model = FaceModel(net.eval(), by_name(base.region), None, {})
+    models = nulls(model, parts.held_out.images, base.seed)
     plain = {"untrained_plain": models["untrained_plain"]}
-    found = sparsity_of_runs(plain, parts.kept.images, parts.kept.labels, histograms=False, progress=progress)
+    found = sparsity_of_runs(plain, parts.held_out.images, parts.held_out.labels, histograms=False, progress=progress)
     return {"untrained": measure(models["untrained"], parts, progress)} | {
         name: {f"FC-{layer}": {"sparsity": values} for layer, values in of_layer.items()}
         for name, of_layer in found.items()
@@ -275,7 +276,7 @@ def _begun(path, name, experiment, base, data, parts):
         "recipe": dataclasses.asdict(base),
         "data": str(data),
         "data_hash": parts.net.data_hash,
-        "kept_hash": parts.kept.data_hash,
+        "kept_hash": parts.held_out.data_hash,
         "test_hash": parts.test.data_hash,
         "code": VERSION,
     }

@@ -9,7 +9,8 @@ No recorded result: not tested.
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepid_lite.results import markdown_table, read_result, recorded
+from deepid_lite.files import read_json
+from deepid_lite.results import markdown_table, recorded
 from deepid_lite.studies.claim_list import CLAIMS, Claim
 
 
@@ -84,4 +85,4 @@ def _result(study, scale, folder):
     """The recorded dict, or None where there is none."""
     path = recorded(study, scale) if folder is None else Path(folder) / scale / f"{study}.json"
     remedy = "restore it with git" if folder is None else "compute it again with deepid reproduce"
-    return read_result(path, remedy) if path.is_file() else None
+    return read_json(path, remedy) if path.is_file() else None

@@ -29,30 +29,30 @@ def ensemble(scale, seed=0):
     """The curve over 1, 2, 4, ... nets in the table's order and in the order chosen on validation people; a dict.
 
     Each number of nets has: `validation`, accuracy on validation people; Joint Bayesian and cosine of the real
-    features, Joint Bayesian and Hamming of the codes, on the test people. Everything is fitted and chosen on the kept
-    people. `system` is the whole ensemble: ROC, identification. DataError where `scale` has no ensemble.
+    features, Joint Bayesian and Hamming of the codes, on the test people. Everything is fitted and chosen on the
+    held-out people. `system` is the whole ensemble: ROC, identification. DataError where `scale` has no ensemble.
     """
     if scale.ensemble is None:
         raise DataError("ensemble: --model must be the folder of one; deepid train --regions makes it")
     members = {member.region.name: member for member in scale.ensemble.members}
     precision = "bf16" if scale.name == "reference" else "fp32"  # several times as fast where there are photographs
-    kept, test = (
+    held_out, test = (
         {name: face_features(net, faces.images, precision=precision, progress=True) for name, net in members.items()}
-        for faces in (scale.kept, scale.test)
+        for faces in (scale.held_out, scale.test)
     )
     together = np.concatenate(list(test.values()), axis=1)
     lists = test_set("lfw" if scale.name == "reference" else "synthetic", scale.root)[2]
-    first = (kept[scale.model.region.name], test[scale.model.region.name])
-    labels, pairs = scale.kept.labels, scale.pairs
+    first = (held_out[scale.model.region.name], test[scale.model.region.name])
+    labels, pairs = scale.held_out.labels, scale.pairs
     alone = nets_joined.fit([scale.model], first[0], labels)
-    validation = region_selection.ValidationScore(kept, labels, seed=seed)
+    validation = region_selection.ValidationScore(held_out, labels, seed=seed)
     steps = region_selection.greedy(validation, list(members), len(members))
     orders = {"table": list(members), "greedy": _by_steps(steps, list(members))}
     counts = sorted({*(c for c in COUNTS if c <= len(members)), len(members)})
 
     def point(names):
         """Table 4 of the nets of these regions, and what the validation people said."""
-        return {**_table_4(kept, test, names, labels, pairs), "validation": round(validation(tuple(names)), 3)}
+        return {**_table_4(held_out, test, names, labels, pairs), "validation": round(validation(tuple(names)), 3)}
 
     return {
         "scale": scale.name, "data_hash": scale.test.data_hash, "pairs": len(pairs), "seed": seed,
@@ -60,7 +60,7 @@ def ensemble(scale, seed=0):
         "curves": {how: [point(names[:count]) for count in counts] for how, names in orders.items()},
         "alone": {name: point([name]) for name in members},
         "selection": [{"regions": list(names), "validation": round(value, 3)} for names, value in steps],
-        "components": _tried_components(kept, labels, seed),
+        "components": _tried_components(held_out, labels, seed),
         "system": {
             **verification_report(pair_scores(scale.ensemble, together, pairs), pairs),
             "identification": identification_report(scale.ensemble, together, scale.test.labels, lists),
@@ -74,9 +74,9 @@ def ensemble(scale, seed=0):
     }  # fmt: skip
 
 
-def _table_4(kept, test, names, labels, pairs):
+def _table_4(held_out, test, names, labels, pairs):
     """Table 4 of the features of these names, flat: {"nets", "real joint_bayesian", ..., "binary hamming"}."""
-    fit, tested = (np.concatenate([part[name] for name in names], axis=1) for part in (kept, test))
+    fit, tested = (np.concatenate([part[name] for name in names], axis=1) for part in (held_out, test))
     found = code_tables.table_4(fit, labels, tested, pairs, n_components=nets_joined.COMPONENTS)
     return {"nets": len(names)} | {
         f"{kind} {way}": value for kind, ways in found.items() for way, value in ways.items()
@@ -91,10 +91,10 @@ def _by_steps(steps, names):
     return order + [name for name in names if name not in order]
 
 
-def _tried_components(kept, labels, seed):
+def _tried_components(held_out, labels, seed):
     """Accuracy in percent on validation people of all nets together, for several numbers of PCA components."""
     fits = halves(labels)
-    fit, other = (np.concatenate([f[side] for f in kept.values()], axis=1) for side in (fits, ~fits))
+    fit, other = (np.concatenate([f[side] for f in held_out.values()], axis=1) for side in (fits, ~fits))
     scored = renumber(labels[~fits])
     pairs = make_pairs(scored, per_fold=pairs_a_fold(scored), seed=seed)
     found = {}
@@ -108,20 +108,21 @@ def _tried_components(kept, labels, seed):
     return found
 
 
-def _views(scale, counts, seed, precision, kept, test):
+def _views(scale, counts, seed, precision, held_out, test):
     """The null: the first net on shifted crops of its region, as many as the ensemble has nets; only images in pairs.
 
-    kept, test: its features of the region in its place.
+    held_out, test: its features of the region in its place.
     """
     rng = np.random.default_rng(seed)
     region, (used, pairs) = scale.model.region, scale.pairs.compact()
-    kept, test, tested = {"0": kept}, {"0": test[used]}, np.asarray(scale.test.images[used])
+    held_out, test, tested = {"0": held_out}, {"0": test[used]}, np.asarray(scale.test.images[used])
     for view in range(1, counts[-1]):
         left, top = (float(start + rng.integers(-4, 5)) for start in (region.left, region.top))
         left = min(max(left, 0), FRAME[1] - region.width)
         top = min(max(top, 0), FRAME[0] - region.height)
         shifted = replace(scale.model, region=replace(region, left=left, top=top))
-        kept[str(view)], test[str(view)] = (
-            face_features(shifted, images, precision=precision, progress=True) for images in (scale.kept.images, tested)
+        held_out[str(view)], test[str(view)] = (
+            face_features(shifted, images, precision=precision, progress=True)
+            for images in (scale.held_out.images, tested)
         )
-    return [_table_4(kept, test, list(kept)[:count], scale.kept.labels, pairs) for count in counts]
+    return [_table_4(held_out, test, list(held_out)[:count], scale.held_out.labels, pairs) for count in counts]

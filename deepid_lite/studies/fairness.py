@@ -125,22 +125,22 @@ def _sizes(tables, who):
 def error_rates_by_sex(scale, seed=0, folder=None, draws=2000):
     """False accepts and rejects by sex, as CelebA's annotators labelled it, of CelebA people whom the net never saw.
 
-    A person's sex is the label of most of their images. Joint Bayesian is fitted anew on the kept people who are *not*
-    CelebA's: the shipped one has seen these. The people are halved, and the threshold of a half is the one that lets a
-    share of FARS of the other half's impostors pass, so that nobody who is tested has fitted or chosen anything.
+    A person's sex is the label of most of their images. Joint Bayesian is fitted anew on the held-out people who are
+    *not* CelebA's: the shipped one has seen these. The people are halved, and the threshold of a half is the one that
+    lets a share of FARS of the other half's impostors pass, so that nobody who is tested has fitted or chosen anything.
     folder: of CelebA's labels, see `subjects.attribute_labels`. DataError without such labels or with too few people.
     """
     if scale.name == "lite":
         raise DataError("error_rates_by_sex: drawn faces have no sex; add --scale reference")
     _, rows, names, labels = subjects.attribute_labels(scale, folder)
-    male, person = labels[:, names.index("Male")], splits.renumber(scale.kept.labels[rows])
+    male, person = labels[:, names.index("Male")], splits.renumber(scale.held_out.labels[rows])
     sex = majority(person, male)
     clear = ~np.isnan(sex)[person]
     people, groups, n = splits.renumber(person[clear]), sex[~np.isnan(sex)].astype(int), int(np.isnan(sex).sum())
     if min(np.bincount(groups, minlength=2)) < LEAST:
         raise DataError(f"error_rates_by_sex: fewer than {LEAST} people of one sex; give more CelebA people")
-    others = np.setdiff1d(np.arange(len(scale.kept)), rows)
-    features, fit_labels = scale.features("kept"), scale.kept.labels[others]
+    others = np.setdiff1d(np.arange(len(scale.held_out)), rows)
+    features, fit_labels = scale.features("held_out"), scale.held_out.labels[others]
     verifier = code_tables.fitted(features[others], fit_labels)
     tested, half = features[rows[clear]], halves(groups, seed)[people]
     tables = {name: _tables(score, tested, people, half) for name, score in _scores(verifier).items()}
@@ -148,7 +148,7 @@ def error_rates_by_sex(scale, seed=0, folder=None, draws=2000):
              for name, of in tables.items()}  # fmt: skip
     return sparsity.rounded({
         "scale": scale.name,
-        "data_hash": scale.kept.data_hash,
+        "data_hash": scale.held_out.data_hash,
         "seed": seed,
         "draws": draws,
         "labels": "Male, as CelebA's annotators gave it; of a person, the label of most images",

@@ -29,26 +29,28 @@ GROUPS = {
 def attribute_labels(scale, folder=None):
     """(part of the scale, rows of it, names, labels float32 (N, A) with nan for unknown).
 
-    The ground truth of drawn test people; at the reference scale the human labels of the CelebA people among the kept
-    ones. folder: that of the label files, by default `celeba_labels` in the data folder.
+    The ground truth of drawn test people; at the reference scale the human labels of the CelebA people among the
+    held-out ones. folder: that of the label files, by default `celeba_labels` in the data folder.
     """
     if scale.name == "lite":
         drawn = {name: values for name, values in scale.test.attributes.items() if values.dtype == bool}
         return "test", np.arange(len(scale.test)), list(drawn), np.stack(list(drawn.values()), 1).astype(np.float32)
-    source = scale.kept.attributes.get("source", np.full(len(scale.kept), ""))
+    source = scale.held_out.attributes.get("source", np.full(len(scale.held_out), ""))
     rows = np.flatnonzero(source == "celeba")
     if not len(rows):
-        raise DataError("attributes: no kept person comes from CelebA, which alone has human labels; keep web faces")
+        raise DataError(
+            "attributes: no held-out person comes from CelebA, which alone has human labels; keep web faces"
+        )
     if folder is None:
         folder = Path(scale.root or default_root("celeba")) / "celeba_labels"
-    known = celeba_attributes(scale.kept.subset(rows), folder)
+    known = celeba_attributes(scale.held_out.subset(rows), folder)
     names = [name for name in known if name not in LEFT_OUT]
-    return "kept", rows, names, np.stack([known[name] for name in names], 1)
+    return "held_out", rows, names, np.stack([known[name] for name in names], 1)
 
 
 def systems(scale, part, rows, with_lbp=True, seed=0):
     """Features (N, D) of the rows of a part: "net", "untrained" and, as bytes, "lbp", the largest descriptor."""
-    null = sparsity.untrained_model(scale.model, scale.kept.images, seed)
+    null = sparsity.untrained_model(scale.model, scale.held_out.images, seed)
     fresh = dataclasses.replace(scale, model=null, _store={})  # its features are not the net's
     found = {"net": scale.features(part)[rows], "untrained": fresh.features(part)[rows]}
     return found | ({"lbp": describe(scale, part, rows, lbp_sweep(scale)[-1])} if with_lbp else {})

@@ -35,9 +35,9 @@ def occlusion(
 
     Both pictures of a pair are covered, everything is learned on clean ones. folder: where each condition's scores are
     kept, so that an interrupted run goes on; at the reference scale the cache unless given. per_fold: only so many same
-    and different pairs of each fold; most: only so many kept images to fit on.
+    and different pairs of each fold; most: only so many held-out images to fit on.
     """
-    conditions = occ.conditions(fractions, sizes, fill, seed, scale.kept.images)
+    conditions = occ.conditions(fractions, sizes, fill, seed, scale.held_out.images)
     found = _swept(scale, conditions, folder, precision, with_lbp, per_fold, most, ("occlusion", fill, seed))
     kinds = {"from_below": ("below", fractions, 100), "block": ("block", sizes, 1)}
     names = {kind: ["clean", *(f"{word} {v:g}" for v in values)] for kind, (word, values, _) in kinds.items()}
@@ -62,7 +62,7 @@ def fills(scale, folder=None, precision="fp32", with_lbp=True, fraction=0.4, siz
     """Beyond the paper: what covers are filled with, sunglasses and masks; the rest as in `occlusion`."""
     conditions = {"clean": lambda images, landmarks, index: images}
     for fill in occ.FILLS:
-        more = occ.conditions((fraction,), (size,), fill, seed, scale.kept.images)
+        more = occ.conditions((fraction,), (size,), fill, seed, scale.held_out.images)
         conditions |= {f"{name}, {fill}": cover for name, cover in more.items() if name != "clean"}
     conditions |= {"sunglasses": lambda x, landmarks, _: disguises.sunglasses(x, landmarks),
                    "mask": lambda x, landmarks, _: disguises.mask(x, landmarks)}  # fmt: skip
@@ -77,20 +77,22 @@ def fills(scale, folder=None, precision="fp32", with_lbp=True, fraction=0.4, siz
 
 def _swept(scale, conditions, folder, precision, with_lbp, per_fold, most, settings):
     """All systems under all conditions: {"scores": {system: {condition: {curve: (P,)}}}, "pairs", "facts"}."""
-    pairs, kept = sweeps.some_pairs(scale.pairs, per_fold), scale.kept
-    stored = (lambda layer: scale.features("kept", layer)) if most is None else None  # other studies use them as well
+    pairs, held_out = sweeps.some_pairs(scale.pairs, per_fold), scale.held_out
+    stored = (
+        (lambda layer: scale.features("held_out", layer)) if most is None else None
+    )  # other studies use them as well
     limit = {"most": most} if most else {}
     systems = {
-        "net": sweeps.net_system(scale.model, kept, precision, features=stored, **limit),
-        "untrained": sweeps.untrained_system(scale.model, kept, precision, **limit),
-        "pixels": sweeps.pixel_system(kept, **limit),
-    } | ({"lbp": sweeps.lbp_system(kept, **limit)} if with_lbp else {})
+        "net": sweeps.net_system(scale.model, held_out, precision, features=stored, **limit),
+        "untrained": sweeps.untrained_system(scale.model, held_out, precision, **limit),
+        "pixels": sweeps.pixel_system(held_out, **limit),
+    } | ({"lbp": sweeps.lbp_system(held_out, **limit)} if with_lbp else {})
     members = scale.ensemble.members if scale.ensemble else []
     if members:
-        known = stored and np.concatenate([scale.of_member(m).features("kept") for m in members], axis=1)
-        systems["ensemble"] = sweeps.ensemble_system(members, kept, precision, features=known, **limit)
+        known = stored and np.concatenate([scale.of_member(m).features("held_out") for m in members], axis=1)
+        systems["ensemble"] = sweeps.ensemble_system(members, held_out, precision, features=known, **limit)
     hashes = [weights_hash(model) for model in (scale.model, *members)]
-    mark = sweeps.mark_of(scale.test.data_hash, kept.data_hash, *hashes, precision, most, *settings,
+    mark = sweeps.mark_of(scale.test.data_hash, held_out.data_hash, *hashes, precision, most, *settings,
                           pairs.first, pairs.second, pairs.fold, VERSION)  # fmt: skip
     if folder is None and scale.name == "reference":
         folder = cache_folder() / f"{settings[0]}-{mark}"
@@ -103,7 +105,7 @@ def _swept(scale, conditions, folder, precision, with_lbp, per_fold, most, setti
         "facts": {
             "pairs": len(pairs),
             "images": images,
-            "kept": most or len(kept),
+            "kept": most or len(held_out),
             "precision": precision,
             "nets": len(members) or 1,
         },
@@ -130,7 +132,7 @@ def strips(scale, fractions=occ.FRACTIONS, sizes=occ.SIZES, most=None, every=4, 
     found = [_under_covers(scale.model, crowd, rows, conditions) for rows in people]
     result |= occ.compare_people(found, len(fractions), every)
     result["example"] = _example(scale, found, people, fractions)
-    fresh = sweeps.untrained_model(scale.model, scale.kept)
+    fresh = sweeps.untrained_model(scale.model, scale.held_out)
     found = [_under_covers(fresh, crowd, rows, conditions) for rows in people]
     return result | {"null": occ.compare_people(found, len(fractions))}
 
@@ -175,9 +177,9 @@ def _under_covers(model, faces, rows, conditions):
 def sensitivity(scale, n=100, side=24, step=8):
     """Which places of a face its score and its code hang on: mean over n same-person pairs; untrained net as null."""
     pairs = sweeps.some_pairs(scale.pairs, max(1, -(-n // len(np.unique(scale.pairs.fold)))))
-    fresh = sweeps.untrained_model(scale.model, scale.kept)
+    fresh = sweeps.untrained_model(scale.model, scale.held_out)
     some = slice(0, 4000)
-    null = fit_verifier(fresh, face_features(fresh, scale.kept.images[some]), scale.kept.labels[some])
+    null = fit_verifier(fresh, face_features(fresh, scale.held_out.images[some]), scale.held_out.labels[some])
     return {
         "scale": scale.name,
         "data_hash": scale.test.data_hash,

@@ -108,22 +108,22 @@ def verify_at(scores, pairs, thresholds):
 # systems: each returns `fit`
 
 
-def net_system(model, kept, precision="fp32", most=None, features=None):
-    """Every feature layer of a `Pretrained` net by Joint Bayesian, and its last layer's code by Hamming distance.
+def net_system(model, held_out, precision="fp32", most=None, features=None):
+    """Every feature layer of a `FaceModel` net by Joint Bayesian, and its last layer's code by Hamming distance.
 
-    kept: has images and labels, clean people who fit Joint Bayesian; `most`: whole people with so many images at most.
-    features: layer -> features (N, 2 D) of `kept`, where somebody has them already.
+    held_out: has images and labels, clean people who fit Joint Bayesian; `most`: whole people with so many images at
+    most. features: layer -> features (N, 2 D) of `held_out`, where somebody has them already.
     """
 
     def fit():
         layers, verifiers = model.net.heads, {}
-        some = _whole_people(kept.labels, most)
+        some = _whole_people(held_out.labels, most)
         if features is None:
-            images = crop(np.asarray(kept.images[some]), model.region)
+            images = crop(np.asarray(held_out.images[some]), model.region)
             fitted = extract(model.net, images, layer=layers, precision=precision)
         else:
             fitted = {layer: features(layer)[some] for layer in layers}
-        labels = kept.labels[some]
+        labels = held_out.labels[some]
         for layer, f in fitted.items():
             verifiers[layer] = make_verifier(components(f, labels)).fit(f, labels)
 
@@ -138,10 +138,10 @@ def net_system(model, kept, precision="fp32", most=None, features=None):
     return fit
 
 
-def ensemble_system(members, kept, precision="fp32", most=None, features=None):
+def ensemble_system(members, held_out, precision="fp32", most=None, features=None):
     """All nets of an ensemble: their FC-4 side by side, one PCA and one Joint Bayesian model.
 
-    members: Pretrained, one a region. features: (N, M 2 D) of `kept`, where somebody has them already.
+    members: FaceModel, one a region. features: (N, M 2 D) of `held_out`, where somebody has them already.
     """
 
     def side_by_side(images):
@@ -149,9 +149,9 @@ def ensemble_system(members, kept, precision="fp32", most=None, features=None):
         return np.concatenate(found, axis=1)
 
     def fit():
-        some = _whole_people(kept.labels, most)
-        fitted = side_by_side(np.asarray(kept.images[some])) if features is None else features[some]
-        joined = ensemble.fit(members, fitted, kept.labels[some]).verifier
+        some = _whole_people(held_out.labels, most)
+        fitted = side_by_side(np.asarray(held_out.images[some])) if features is None else features[some]
+        joined = ensemble.fit(members, fitted, held_out.labels[some]).verifier
         return lambda images: {"ensemble": joined[:-1].transform(side_by_side(images))}, {
             "ensemble": joined[-1].score_pairs
         }
@@ -159,39 +159,39 @@ def ensemble_system(members, kept, precision="fp32", most=None, features=None):
     return fit
 
 
-def untrained_system(model, kept, precision="fp32", most=4000, seed=0):
-    """The null: FC-4 of the same net with fresh weights (and batch norm's statistics of the kept people)."""
+def untrained_system(model, held_out, precision="fp32", most=4000, seed=0):
+    """The null: FC-4 of the same net with fresh weights (and batch norm's statistics of the held-out people)."""
 
     def fit():
-        fresh = untrained_model(model, kept, seed)
+        fresh = untrained_model(model, held_out, seed)
         embed = _descriptors(lambda x: extract(fresh.net, crop(x, fresh.region), precision=precision))
-        return _with_verifier(embed, make_verifier, kept, _whole_people(kept.labels, most), "untrained net")
+        return _with_verifier(embed, make_verifier, held_out, _whole_people(held_out.labels, most), "untrained net")
 
     return fit
 
 
-def untrained_model(model, kept, seed=0):
-    """A `Pretrained` model with fresh weights; batch norm has the statistics of about a thousand kept images."""
-    return sparsity.untrained_model(model, kept.images, seed, most=1000)
+def untrained_model(model, held_out, seed=0):
+    """A `FaceModel` model with fresh weights; batch norm has the statistics of about a thousand held-out images."""
+    return sparsity.untrained_model(model, held_out.images, seed, most=1000)
 
 
-def pixel_system(kept, most=4000):
+def pixel_system(held_out, most=4000):
     """A second null: the face in 28 x 24 grey pixels."""
 
     def fit():
         embed = _descriptors(lambda x: crop(x, PIXELS).mean(3).reshape(len(x), -1))
-        return _with_verifier(embed, make_verifier, kept, _whole_people(kept.labels, most), "pixels")
+        return _with_verifier(embed, make_verifier, held_out, _whole_people(held_out.labels, most), "pixels")
 
     return fit
 
 
-def lbp_system(kept, most=10000, workers=None):
+def lbp_system(held_out, most=10000, workers=None):
     """High-dimensional LBP, 99,120 numbers, square root, PCA to 400 and Joint Bayesian [Chen et al., CVPR 2013]."""
 
     def fit():
         embed = _descriptors(lambda x: lbp.describe(x, workers=workers, progress=False), np.uint8)
-        return _with_verifier(embed, lambda n: lbp.make_lbp_verifier(min(400, n)), kept,
-                              _whole_people(kept.labels, most), "LBP", most_components=400)  # fmt: skip
+        return _with_verifier(embed, lambda n: lbp.make_lbp_verifier(min(400, n)), held_out,
+                              _whole_people(held_out.labels, most), "LBP", most_components=400)  # fmt: skip
 
     return fit
 
@@ -210,8 +210,8 @@ def _descriptors(describe, dtype=np.float32):
     return run
 
 
-def _with_verifier(describe, make, kept, some, curve, most_components=120):
-    found, labels = describe(kept.images, some), kept.labels[some]
+def _with_verifier(describe, make, held_out, some, curve, most_components=120):
+    found, labels = describe(held_out.images, some), held_out.labels[some]
     verifier = make(components(found, labels, most_components)).fit(found, labels)
     del found
 

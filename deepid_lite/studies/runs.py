@@ -48,22 +48,22 @@ def verification(scale, seed=0):
 def sparsity(scale, seed=0):
     """Figs. 1 and 6: active neurons an image, images a neuron, entropy and Hamming distances, of each layer.
 
-    Counted on the pictures (no mirror) of the kept people, as the paper counts on its validation people; `test` has the
-    same of the test people. Nulls: fresh weights with batch norm's statistics estimated and without batch norm; the
+    Counted on the pictures (no mirror) of the held-out people, as the paper counts on its validation people; `test` has
+    the same of the test people. Nulls: fresh weights with batch norm's statistics estimated and without batch norm; the
     independent neurons of the same rates stand in each summary. `examples`: activations of 32 evenly spaced neurons of
     the last layer on two pictures of one person and one of another, those of whom there are most [Fig. 1].
     """
     layers = scale.model.net.heads
-    nulls = neurons.nulls(scale.model, scale.kept.images, seed)
-    null = neurons.sparsity_of_runs(nulls, scale.kept.images, scale.kept.labels, layers, progress=True)
-    of = {part: {n: neurons.picture(scale.features(part, n)) for n in layers} for part in ("kept", "test")}
+    nulls = neurons.nulls(scale.model, scale.held_out.images, seed)
+    null = neurons.sparsity_of_runs(nulls, scale.held_out.images, scale.held_out.labels, layers, progress=True)
+    of = {part: {n: neurons.picture(scale.features(part, n)) for n in layers} for part in ("held_out", "test")}
     return {
         "scale": scale.name,
-        "data_hash": scale.kept.data_hash,
-        "people": len(scale.kept.names),
+        "data_hash": scale.held_out.data_hash,
+        "people": len(scale.held_out.names),
         "layers": {
             f"FC-{n}": {
-                "net": neurons.summary(of["kept"][n], scale.kept.labels),
+                "net": neurons.summary(of["held_out"][n], scale.held_out.labels),
                 "nulls": {name: found[n] for name, found in null.items()},
             }
             for n in layers
@@ -77,37 +77,37 @@ def sparsity(scale, seed=0):
 def codes(scale, seed=0):
     """Table 4 of one net, accuracy against bits and bytes, and recall of a search; see code_tables.
 
-    Joint Bayesian and the orders of bits are fitted on the kept people, Table 4 for codes of picture and mirror and of
-    the picture alone. Nulls: codes of a net with fresh weights, and signs of random projections of the raw pixels.
+    Joint Bayesian and the orders of bits are fitted on the held-out people, Table 4 for codes of picture and mirror and
+    of the picture alone. Nulls: codes of a net with fresh weights, and signs of random projections of the raw pixels.
     """
-    kept, test = scale.features("kept"), scale.features("test")
-    bits, half, sizes = test > 0, kept.shape[1] // 2, code_tables.bit_sizes(kept.shape[1])
-    labels, pairs = scale.kept.labels, scale.pairs
+    held_out, test = scale.features("held_out"), scale.features("test")
+    bits, half, sizes = test > 0, held_out.shape[1] // 2, code_tables.bit_sizes(held_out.shape[1])
+    labels, pairs = scale.held_out.labels, scale.pairs
     draws = {"random": range(code_tables.RANDOM_DRAWS), "entropy": [0], "variance": [0]}
     curve = {
-        how: code_tables.bits_curve(bits, [binary.order_bits(kept, how, s) for s in seeds], pairs, sizes)
+        how: code_tables.bits_curve(bits, [binary.order_bits(held_out, how, s) for s in seeds], pairs, sizes)
         for how, seeds in draws.items()
     }
-    verifier = fitted(kept, labels)  # on the same people as the codes' own, also where `kept` is a part
+    verifier = fitted(held_out, labels)  # on the same people as the codes' own, also where `held_out` is a part
     z = verifier[:-1].transform(test)
     gallery, queries = code_tables.search_split(scale.test.labels)
     scores = verifier[-1].score_gallery(z[queries], z[gallery])
     search = code_tables.searcher(scores, scale.test.labels, gallery, queries)
     return {
         "scale": scale.name,
-        "data_hash": scale.kept.data_hash,
+        "data_hash": scale.held_out.data_hash,
         "test_hash": scale.test.data_hash,
         "bits": len(bits[0]),
         "table": {
-            "picture and mirror": code_tables.table_4(kept, labels, test, pairs, verifier),
-            "picture": code_tables.table_4(kept[:, :half], labels, test[:, :half], pairs),
+            "picture and mirror": code_tables.table_4(held_out, labels, test, pairs, verifier),
+            "picture": code_tables.table_4(held_out[:, :half], labels, test[:, :half], pairs),
         },
         "curve": {
             "bits": sizes,
             **curve,
-            "projections": code_tables.projections_curve(test, kept.mean(0), pairs, sizes),
+            "projections": code_tables.projections_curve(test, held_out.mean(0), pairs, sizes),
         },
-        "floats": code_tables.floats_curve(kept, labels, test, pairs),
+        "floats": code_tables.floats_curve(held_out, labels, test, pairs),
         "search": {
             "gallery": len(gallery),
             "queries": len(queries),
@@ -121,16 +121,18 @@ def codes(scale, seed=0):
 
 def _null_codes(scale, sizes, search, seed):
     """Codes that no training made, as long as the net's: {name: table, curve, search}."""
-    crops = {part: crop(getattr(scale, part).images, scale.model.region) for part in ("kept", "test")}
-    fresh = neurons.untrained(scale.model.net, crops["kept"][:2000], seed)
+    crops = {part: crop(getattr(scale, part).images, scale.model.region) for part in ("held_out", "test")}
+    fresh = neurons.untrained(scale.model.net, crops["held_out"][:2000], seed)
     nets = {part: extract(fresh, faces, progress=True) > 0 for part, faces in crops.items()}
     flat = {part: faces.reshape(len(faces), -1) for part, faces in crops.items()}
-    mean = flat["kept"].mean(0)
+    mean = flat["held_out"].mean(0)
     pixels = {part: binary.random_projection_bits(f, max(sizes), seed, mean) for part, f in flat.items()}
     orders = [np.random.default_rng(s).permutation(max(sizes)) for s in range(code_tables.RANDOM_DRAWS)]
     return {
         name: {
-            "table": {"binary": code_tables.binary_row(found["kept"], scale.kept.labels, found["test"], scale.pairs)},
+            "table": {
+                "binary": code_tables.binary_row(found["held_out"], scale.held_out.labels, found["test"], scale.pairs)
+            },
             "curve": code_tables.bits_curve(found["test"], orders, scale.pairs, sizes),
             "search": search(found["test"]),
         }

@@ -16,7 +16,7 @@ from deepid_lite.faces.dataset import FaceSet, load_faces
 from deepid_lite.verification.ensemble import Ensemble, load_ensemble
 from deepid_lite.verification.evaluation import face_features
 from deepid_lite.verification.metrics import Pairs
-from deepid_lite.verification.model import Pretrained, pretrained, weights_hash
+from deepid_lite.verification.model import FaceModel, pretrained, weights_hash
 from deepid_lite.verification.pipeline import test_set, training_parts
 
 
@@ -24,16 +24,16 @@ from deepid_lite.verification.pipeline import test_set, training_parts
 class Scale:
     """A model and the people to study it on.
 
-    name: "lite" or "reference". model: Pretrained. test: unseen people and the `pairs` to verify among them.
-    kept: people who fit Joint Bayesian and other classifiers; they are never tested. crowd: the test people and five
-    of whom there are many images, `celebrities` by name, for the study of identities.
+    name: "lite" or "reference". model: FaceModel. test: unseen people and the `pairs` to verify among them.
+    held_out: people who fit Joint Bayesian and other classifiers; they are never tested. crowd: the test people and
+    five of whom there are many images, `celebrities` by name, for the study of identities.
     """
 
     name: str
-    model: Pretrained
+    model: FaceModel
     test: FaceSet
     pairs: Pairs
-    kept: FaceSet
+    held_out: FaceSet
     crowd: FaceSet
     celebrities: tuple[str, ...]
     root: str | None = None  # folder of the data sets; None: that of DEEPID_DATA
@@ -41,9 +41,9 @@ class Scale:
     _store: dict = field(default_factory=dict, repr=False)
 
     def features(self, part, layer=4):
-        """Features (N, 2 D), picture and mirror, of "test", "kept" or "crowd"; extracted once, then remembered."""
-        if part not in ("test", "kept", "crowd"):
-            raise DataError(f"part {part!r}: use test, kept or crowd")
+        """Features (N, 2 D), picture and mirror, of "test", "held_out" or "crowd"; extracted once, then remembered."""
+        if part not in ("test", "held_out", "crowd"):
+            raise DataError(f"part {part!r}: use test, held_out or crowd")
         if layer not in self.model.net.heads:
             raise DataError(f"layer {layer}: this net has features on {', '.join(map(str, self.model.net.heads))}")
         faces = getattr(self, part)
@@ -87,11 +87,11 @@ def lite(model="lite"):
 def reference(model="webfaces", root=None, fit_on="webfaces"):
     """The reference scale: a net of web faces, tested on LFW; `root` is the folder that DEEPID_DATA would name."""
     test, pairs, _ = test_set("lfw", root)
-    _, kept = training_parts(fit_on, root)
+    _, held_out = training_parts(fit_on, root)
     counts = np.bincount(test.labels)
     most = tuple(test.names[person] for person in np.argsort(-counts, kind="stable")[:5])
     net, ensemble = _model(model)
-    return Scale("reference", net, test, pairs, kept, test, most, root, ensemble)
+    return Scale("reference", net, test, pairs, held_out, test, most, root, ensemble)
 
 
 def join(first, second):
@@ -112,8 +112,8 @@ def join(first, second):
 
 
 def _model(model):
-    """(Pretrained, Ensemble or None) for a model, its name or file, or the folder of an ensemble."""
-    if isinstance(model, Pretrained):
+    """(FaceModel, Ensemble or None) for a model, its name or file, or the folder of an ensemble."""
+    if isinstance(model, FaceModel):
         return model, None
     if Path(model).is_dir():
         ensemble = load_ensemble(model)

@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 from sklearn.pipeline import Pipeline
 
-from deepid_lite import files as checkpoints
+from deepid_lite import tensors as checkpoints
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import CANDIDATES, Region, folder_of
 from deepid_lite.verification.evaluation import face_features
 from deepid_lite.verification.model import (
-    Pretrained,
+    FaceModel,
     components,
     fitted,
     load_model,
@@ -33,9 +33,9 @@ COMPONENTS = 60
 
 @dataclass
 class Ensemble:
-    """members: Pretrained, one a region. verifier: square root, PCA, Joint Bayesian of all features. card: facts."""
+    """members: FaceModel, one a region. verifier: square root, PCA, Joint Bayesian of all features. card: facts."""
 
-    members: list[Pretrained]
+    members: list[FaceModel]
     verifier: Pipeline | None
     card: dict
 
@@ -51,7 +51,7 @@ def features(members, images, layer=4, precision="fp32", progress=False):
 
 
 def features_of(model, images, progress=False):
-    """Features of a Pretrained model, or of all nets of an Ensemble."""
+    """Features of a FaceModel model, or of all nets of an Ensemble."""
     if isinstance(model, Ensemble):
         return features(model.members, images, progress=progress)
     return face_features(model, images, progress=progress)
@@ -127,7 +127,7 @@ def finished_members(folder, regions):
 
 
 def trained_models(folder):
-    """Every finished net in FOLDER: {region: Pretrained}, in the order of the table; all must be of the same data."""
+    """Every finished net in FOLDER: {region: FaceModel}, in the order of the table; all must be of the same data."""
     paths = sorted(Path(folder).glob("*/model.safetensors"))
     if not paths:
         raise DataError(f"{folder}: no <region>/model.safetensors there; train some with deepid train --regions")

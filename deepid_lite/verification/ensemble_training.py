@@ -12,8 +12,8 @@ from pathlib import Path
 import torch
 
 from deepid_lite.errors import DataError
-from deepid_lite.files import load
 from deepid_lite.nets.recipe import for_region
+from deepid_lite.tensors import load
 from deepid_lite.verification import ensemble, pipeline
 
 SPREADS = ("data", "nets")
@@ -45,11 +45,11 @@ def train_ensemble(data, root, recipe, regions, out, device=None, spread="data")
     return join(out, regions, parts[1])
 
 
-def join(out, regions, kept):
-    """Fit PCA and Joint Bayesian on all nets' features of the FaceSet `kept`; writes OUT/ensemble.safetensors."""
+def join(out, regions, held_out):
+    """Fit PCA and Joint Bayesian on all nets' features of the FaceSet `held_out`; writes OUT/ensemble.safetensors."""
     members = ensemble.finished_members(out, regions)
-    found = ensemble.features(members, kept.images, progress=True)
-    joined = ensemble.fit(members, found, kept.labels)
+    found = ensemble.features(members, held_out.images, progress=True)
+    joined = ensemble.fit(members, found, held_out.labels)
     ensemble.save_ensemble(out, joined)
     print(f"{Path(out) / ensemble.FILE}: {len(members)} nets, {joined.card['components']} components", flush=True)
     return joined

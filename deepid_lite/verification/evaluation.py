@@ -1,7 +1,7 @@
 """A model on a test set: one table of verification and identification, as plain numbers for JSON.
 
-Everything that is chosen or fitted comes with the model, or from people that `kept` names; from the test set only the
-folds' thresholds are taken, each from the other folds.
+Everything that is chosen or fitted comes with the model, or from people that `held_out` names; from the test set only
+the folds' thresholds are taken, each from the other folds.
 """
 
 import dataclasses
@@ -18,7 +18,7 @@ from deepid_lite.verification.model import components, make_verifier
 
 
 def face_features(model, images, layer=4, precision="fp32", progress=False):
-    """Features (N, 2 D) of aligned faces (N, 144, 128, 3), picture and mirror, with a `Pretrained` model's region."""
+    """Features (N, 2 D) of aligned faces (N, 144, 128, 3), picture and mirror, with a `FaceModel` model's region."""
     return extract(model.net, crop(images, model.region), layer=layer, precision=precision, progress=progress)
 
 
@@ -161,20 +161,20 @@ def fit_verifier(model, features, labels):
     return dataclasses.replace(model, verifier=make_verifier(components(features, labels)).fit(features, labels))
 
 
-def refitted_report(model, kept, faces, pairs, progress=False):
-    """Accuracies in percent that need a Joint Bayesian model of their own, each fitted on the FaceSet `kept`.
+def refitted_report(model, held_out, faces, pairs, progress=False):
+    """Accuracies in percent that need a Joint Bayesian model of their own, each fitted on the FaceSet `held_out`.
 
     Every layer that the net has [arXiv v1, Fig. 3], and the binary codes of the last one [DeepID2+, Table 4].
     """
     layers = model.net.heads
-    fit = face_features(model, kept.images, layer=layers, progress=progress)
+    fit = face_features(model, held_out.images, layer=layers, progress=progress)
     test = face_features(model, faces.images, layer=layers, progress=progress)
     variants = {f"FC-{n}": (fit[n], test[n]) for n in layers} | {
         "codes": tuple((f[4] > 0).astype(np.float32) for f in (fit, test))
     }
     accuracy = {}
     for name, (of_kept, of_test) in variants.items():
-        scores = pair_scores(fit_verifier(model, of_kept, kept.labels), of_test, pairs)
+        scores = pair_scores(fit_verifier(model, of_kept, held_out.labels), of_test, pairs)
         accuracy[name] = round(100 * protocols.verify(scores["joint_bayesian"], pairs).accuracy, 3)
     return {"codes_joint_bayesian": accuracy.pop("codes"), "layers": accuracy}
 

@@ -223,8 +223,8 @@ class GramPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         values, vectors = scipy.linalg.eigh(gram.T, overwrite_a=True, subset_by_index=(n - wanted, n - 1))
         if not total > 0:
             raise DataError(f"GramPCA: all {n} rows are alike; give descriptors of different images")
-        kept = values[::-1] > 1e-6 * values[-1]  # what is smaller is rounding
-        return values[::-1][kept], vectors[:, ::-1][:, kept], total
+        held_out = values[::-1] > 1e-6 * values[-1]  # what is smaller is rounding
+        return values[::-1][held_out], vectors[:, ::-1][:, held_out], total
 
     def transform(self, X):
         """Components float32 (N, n_components_) of counts X (N, D), some rows at a time."""

@@ -15,7 +15,7 @@ from sklearn.decomposition import PCA
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
-from deepid_lite import files as checkpoints
+from deepid_lite import tensors as checkpoints
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import Region
 from deepid_lite.nets import deepid as nets
@@ -25,7 +25,7 @@ WIDE = 2048  # features; beyond, PCA is approximated, see make_verifier
 
 
 @dataclass
-class Pretrained:
+class FaceModel:
     """net: in evaluation mode. region: what it looks at. verifier: square root, PCA, Joint Bayesian. card: facts."""
 
     net: nets.DeepIDNet
@@ -92,7 +92,7 @@ def pretrained(name="lite"):
 
 
 def save_model(path, model, without_heads=()):
-    """Write a Pretrained. without_heads: feature layers to leave out (FC-1 alone has 37 million weights)."""
+    """Write a FaceModel. without_heads: feature layers to leave out (FC-1 alone has 37 million weights)."""
     heads = tuple(h for h in model.net.heads if h not in without_heads)
     gone = tuple(f"{layer}.{h}." for h in without_heads for layer in ("fc", "feature_norms"))
     # convolutions and FC layers are products of thousands of terms: fp16 is enough; running statistics stay fp32
@@ -120,7 +120,7 @@ def load_model(path):
         verifier = restore_verifier(arrays)
     except (KeyError, RuntimeError, TypeError):
         raise DataError(f"{path}: no model of this version (net, region and Joint Bayesian); train it again") from None
-    return Pretrained(net.eval().to(memory_format=torch.channels_last), region, verifier, facts.get("card", {}))
+    return FaceModel(net.eval().to(memory_format=torch.channels_last), region, verifier, facts.get("card", {}))
 
 
 def verifier_tensors(verifier):

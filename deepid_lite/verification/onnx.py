@@ -41,7 +41,7 @@ class PictureAndMirror(nn.Module):
 
 
 def export_onnx(model, path, layers=(4,)):
-    """Write the net of a `Pretrained` to an .onnx file with the input "pictures" and an output "fc4" for each layer.
+    """Write the net of a `FaceModel` to an .onnx file with the input "pictures" and an output "fc4" for each layer.
 
     Only what the wanted layers need is written. Needs the packages onnx and onnxscript.
     """

@@ -10,7 +10,7 @@ from deepid_lite.faces.dataset import load_faces
 from deepid_lite.faces.regions import by_name, crop
 from deepid_lite.nets.training import train
 from deepid_lite.nets.training_log import minutes_of
-from deepid_lite.records import provenance
+from deepid_lite.results import provenance
 from deepid_lite.verification import blufr
 from deepid_lite.verification.benchmarks import benchmark, blufr_trials, test_set  # noqa: F401  (test_set is handed on)
 from deepid_lite.verification.ensemble import Ensemble, features_of, load_ensemble
@@ -22,7 +22,7 @@ from deepid_lite.verification.evaluation import (
     refitted_report,
     scorer,
 )
-from deepid_lite.verification.model import Pretrained, pretrained, save_model
+from deepid_lite.verification.model import FaceModel, pretrained, save_model
 
 USE_DRAWN = "MIT, as the code: the faces are drawn"
 USE_PHOTOGRAPHS = "research and teaching only: trained on photographs of people who were not asked"
@@ -30,7 +30,7 @@ MARGIN = 4  # pixels around a crop, for random shifts in training
 
 
 def training_parts(data, root, min_images=2):
-    """FaceSets (net, kept): people for the net, and people for Joint Bayesian and validation. None is in both."""
+    """FaceSets (net, held_out): people for the net, and people for Joint Bayesian and validation. None is in both."""
     if data == "lfw":
         raise DataError("lfw: it is the test set and never trains; use webfaces, celeba, synthetic or a folder")
     if data == "synthetic":
@@ -38,19 +38,19 @@ def training_parts(data, root, min_images=2):
     if data == "celeba":
         return load_faces("celeba", root, part="train"), load_faces("celeba", root, part="val")
     faces = load_faces(data, root)
-    net, kept = splits.hold_out(faces, min_images=min_images)
-    return faces.subset(net), faces.subset(kept)
+    net, held_out = splits.hold_out(faces, min_images=min_images)
+    return faces.subset(net), faces.subset(held_out)
 
 
 def train_model(data, root, recipe, out, device=None, ship=None, parts=None):
-    """Train as `recipe` says and save OUT/model.safetensors; returns the Pretrained (the first process).
+    """Train as `recipe` says and save OUT/model.safetensors; returns the FaceModel (the first process).
 
-    parts: FaceSets (net, kept) of `data` where they are loaded already.
+    parts: FaceSets (net, held_out) of `data` where they are loaded already.
     """
-    net_faces, kept = parts or training_parts(data, root, recipe.min_images)
+    net_faces, held_out = parts or training_parts(data, root, recipe.min_images)
     region = by_name(recipe.region)
     _say(f"net: {len(net_faces):,} images of {len(net_faces.names):,} people")
-    _say(f"kept from it: {len(kept):,} images of {len(kept.names):,} people")
+    _say(f"held out: {len(held_out):,} images of {len(held_out.names):,} people")
     crops = crop(net_faces.images, region, MARGIN)
     net = train(crops, net_faces.labels, recipe, out, device)
     if int(os.environ.get("RANK", 0)) > 0:
@@ -64,11 +64,11 @@ def train_model(data, root, recipe, out, device=None, ship=None, parts=None):
         "recipe": dataclasses.asdict(recipe),
         "minutes": round(minutes, 1),
         "use": USE_DRAWN if data == "synthetic" else USE_PHOTOGRAPHS,
-        "verifier": {"images": len(kept), "people": len(kept.names), "data_hash": kept.data_hash},
+        "verifier": {"images": len(held_out), "people": len(held_out.names), "data_hash": held_out.data_hash},
         **provenance("cuda" if next(net.parameters()).is_cuda else "cpu"),
     }
-    model = Pretrained(net.cpu(), region, None, card)
-    model = fit_verifier(model, face_features(model, kept.images, progress=True), kept.labels)
+    model = FaceModel(net.cpu(), region, None, card)
+    model = fit_verifier(model, face_features(model, held_out.images, progress=True), held_out.labels)
     save_model(Path(out) / "model.safetensors", model)
     if ship:
         save_model(ship, model, without_heads=(1,) if 1 in net.heads else ())
@@ -79,9 +79,9 @@ def train_model(data, root, recipe, out, device=None, ship=None, parts=None):
 def evaluate_model(name, data, root=None, seed=0, pooling="score", refit_on=None, with_blufr=False, **options):
     """All numbers of a model on a test set, in percent: a dict for JSON.
 
-    name: of a model, its file, the folder of an ensemble, or a Pretrained or Ensemble itself. data, root, seed,
+    name: of a model, its file, the folder of an ensemble, or a FaceModel or Ensemble itself. data, root, seed,
     options: see testsets.benchmark. pooling: how frames become videos, see evaluation.video_scores. refit_on: the data
-    set, below `root`, whose kept people fit Joint Bayesian for every layer and for the binary codes as well.
+    set, below `root`, whose held-out people fit Joint Bayesian for every layer and for the binary codes as well.
     with_blufr: BLUFR's trials as well.
     """
     model = _model(name)
@@ -107,8 +107,8 @@ def evaluate_model(name, data, root=None, seed=0, pooling="score", refit_on=None
     if with_blufr:
         report["blufr"] = {"lists": lists, **blufr.report(scorer(model, features), test.faces.labels, trials)}
     if refit_on:
-        kept = training_parts(refit_on, root)[1]
-        report |= refitted_report(model, kept, test.faces, test.pairs, progress=True)
+        held_out = training_parts(refit_on, root)[1]
+        report |= refitted_report(model, held_out, test.faces, test.pairs, progress=True)
     facts = ("trained on", "images", "people", "data_hash", "minutes", "commit", "device")
     net = {key: members[0].card.get(key) for key in facts}
     if members != [model]:
@@ -117,7 +117,7 @@ def evaluate_model(name, data, root=None, seed=0, pooling="score", refit_on=None
 
 
 def _model(name):
-    if isinstance(name, Pretrained | Ensemble):
+    if isinstance(name, FaceModel | Ensemble):
         return name
     return load_ensemble(name) if Path(name).is_dir() else pretrained(name)
 

@@ -1,0 +1,66 @@
+"""Tensors and a few plain facts in one safetensors file, complete or absent: checkpoints, weights, models.
+
+safetensors holds numbers only, so nothing that a reader is handed can run code when it is loaded.
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save as as_bytes
+
+from deepid_lite.errors import DataError
+from deepid_lite.files import replacing, sweep
+
+
+def save(path, tensors, facts):
+    """Write {name: tensor} and a JSON-able dict; the file is whole or not there."""
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    with replacing(path) as part:
+        part.write_bytes(as_bytes(tensors, metadata={"facts": json.dumps(facts)}))
+
+
+def discard(path):
+    """Delete a file of `save`, and what a killed `save` left beside it."""
+    Path(path).unlink(missing_ok=True)
+    sweep(path)
+
+
+def load(path):
+    """Read a file of `save`: ({name: tensor}, facts)."""
+    path = Path(path)
+    try:
+        with open(path, "rb"), safe_open(path, framework="pt") as file:
+            facts = json.loads((file.metadata() or {})["facts"])
+            return {name: file.get_tensor(name) for name in file.keys()}, dict(facts)
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; give the path of a .safetensors file") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); check the path and its rights") from None
+    except (SafetensorError, KeyError, ValueError, TypeError, RecursionError):
+        why = f"{path}: cut short, damaged or not written by deepid"
+        raise DataError(f"{why}; delete it and train or download again") from None
+
+
+def optimizer_tensors(optimizer):
+    """The optimiser's state as {"optimizer.<parameter>.<name>": tensor}."""
+    return {
+        f"optimizer.{i}.{name}": torch.as_tensor(value)
+        for i, entry in optimizer.state_dict()["state"].items()
+        for name, value in entry.items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer, tensors):
+    """Put back what `optimizer_tensors` gave."""
+    parameters = [p for group in optimizer.param_groups for p in group["params"]]
+    state = {}
+    for key, tensor in tensors.items():
+        if key.startswith("optimizer."):
+            _, i, name = key.split(".", 2)
+            if tensor.ndim == 4:  # fused AdamW wants the moments in the same order in memory as the weights
+                tensor = torch.empty_like(parameters[int(i)]).copy_(tensor)
+            state.setdefault(int(i), {})[name] = tensor
+    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
