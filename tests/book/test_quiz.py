@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "book" / "_tools"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_tools"))
 
 from book_source import pieces  # noqa: E402
 from questions import QuizError, read_questions  # noqa: E402

@@ -7,12 +7,11 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from test_experiments import face_set
+from samples import RECIPE, REGIONS, face_set
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.regions import by_names, folder_of
+from deepid_lite.faces.regions import folder_of
 from deepid_lite.nets import deepid as nets
-from deepid_lite.nets.recipe import Recipe
 from deepid_lite.studies import ensemble as ensemble_studies
 from deepid_lite.studies.setup import Scale
 from deepid_lite.verification import ensemble, ensemble_training, pipeline
@@ -21,30 +20,7 @@ from deepid_lite.verification.evaluation import face_features, pair_scores
 from deepid_lite.verification.metrics import make_pairs
 from deepid_lite.verification.model import FaceModel, load_model, make_verifier, save_model
 
-RECIPE = Recipe(
-    net={"maps": 4, "dimension": 8, "heads": [3, 4], "batch_norm": True}, verification={"normalise": True},
-    epochs=1, batch_size=12, images_per_person=3, precision="fp32",
-)  # fmt: skip
-REGIONS = by_names("whole face, eyes and nose, nose")
-
-
-@pytest.fixture(scope="module")
-def parts():
-    return face_set(10, 6, seed=1), face_set(48, 4, seed=2)
-
-
-@pytest.fixture(autouse=True)
-def loaded(parts, monkeypatch):
-    monkeypatch.setattr(pipeline, "training_parts", lambda data, root, min_images=2: parts)
-
-
-@pytest.fixture(scope="module")
-def trained(parts, tmp_path_factory):
-    out = tmp_path_factory.mktemp("ensemble")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "training_parts", lambda data, root, min_images=2: parts)
-        ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, out, "cpu")
-    return out
+pytestmark = pytest.mark.usefixtures("loaded")
 
 
 def test_folders_and_features(trained, parts):

@@ -2,53 +2,13 @@
 
 import numpy as np
 import pytest
-from PIL import Image
+from ytf_splits import HEADER, row, splits
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.alignment import TEMPLATE
 from deepid_lite.verification import benchmarks as testsets
 from deepid_lite.verification import youtube_faces as videos
 from deepid_lite.verification.metrics import Pairs
-
-HEADER = "split number, pair number, first name, second name, is same\n"
-
-
-def row(fold, place, first, second, *same):
-    return ", ".join(map(str, (fold, place, first, second, *same))) + "\n"
-
-
-def splits(changed=(), last=20):
-    """Ten splits of a same and a different pair of p0..p4, two videos each; changed: pairs with another label."""
-    lines, corrected = [], []
-    for number in range(last):
-        fold, place = number // 2 + 1, number % 2 + 1
-        a, b = f"p{fold % 5}/0", f"p{fold % 5}/1" if place == 1 else f"p{(fold + 1) % 5}/1"
-        same = int(place == 1)
-        lines.append(row(fold, place, a, b, same))
-        corrected.append(row(fold, place, a, b, same, 1 - same if number in changed else same))
-    return HEADER + "".join(lines), HEADER + "".join(corrected)
-
-
-@pytest.fixture
-def ytf(tmp_path):
-    """Five people, two videos each of 3 to 12 frames, numbers that do not sort as text; a mark shows the frame."""
-    rng = np.random.default_rng(0)
-    for person in range(5):
-        rows = []
-        for video in range(2):
-            for name in ("aligned_images_DB", "frame_images_DB"):
-                (tmp_path / name / f"p{person}" / str(video)).mkdir(parents=True)
-            for frame in range(95, 98 + 2 * person + video):
-                pixels = Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8))
-                pixels.save(tmp_path / f"aligned_images_DB/p{person}/{video}/aligned_detect_{video}.{frame}.jpg")
-                pixels.resize((100, 80)).save(tmp_path / f"frame_images_DB/p{person}/{video}/{video}.{frame}.jpg")
-                rows.append(f"p{person}\\{video}\\{video}.{frame}.jpg,0,{40 + frame - 95},35,20,20,0.0,1")
-        (tmp_path / f"frame_images_DB/p{person}.labeled_faces.txt").write_text("\n".join(rows) + "\n")
-    published, corrected = splits(changed={3, 4})
-    (tmp_path / "splits.txt").write_text(published)
-    (tmp_path / "splits_corrected.txt").write_text(corrected)
-    return tmp_path
-
 
 # the folder and its lists
 

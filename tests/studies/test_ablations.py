@@ -6,9 +6,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from samples import face_set
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.dataset import FaceSet
 from deepid_lite.faces.regions import REGIONS
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets import recipe as recipes
@@ -36,17 +36,6 @@ heads = [3, 4]
 batch_norm = true
 """
 SHORT = Experiment("It learns either way.", {"with": {}, "without": {"weight": 0.0}, "few": {"people": 6}})
-
-
-def face_set(n_people, each, seed):
-    """Aligned pictures of people who are blobs of colour."""
-    rng = np.random.default_rng(seed)
-    labels = np.repeat(np.arange(n_people), each)
-    coarse = rng.integers(0, 256, (n_people, 9, 8, 3)).repeat(16, 1).repeat(16, 2)[labels]
-    images = (0.7 * coarse + rng.normal(0, 20, coarse.shape) + 30).clip(0, 255).astype(np.uint8)
-    names = [f"{seed}-{person}" for person in range(n_people)]
-    landmarks = np.zeros((len(labels), 5, 2), np.float32)
-    return FaceSet(images, labels, names, landmarks, {}, [str(i) for i in range(len(labels))], "blobs", f"hash {seed}")
 
 
 @pytest.fixture(scope="module")

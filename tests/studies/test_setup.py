@@ -2,41 +2,14 @@
 
 import numpy as np
 import pytest
-import torch
+from samples import small_faces as faces
+from samples import small_model as model
+from samples import small_setup as scale
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.dataset import FaceSet
-from deepid_lite.faces.regions import WHOLE_FACE
-from deepid_lite.nets import deepid as nets
 from deepid_lite.studies import setup as scales
 from deepid_lite.verification.evaluation import face_features
-from deepid_lite.verification.model import FaceModel, weights_hash
-
-
-def faces(n, people, seed, attributes=("hat",)):
-    rng = np.random.default_rng(seed)
-    labels = np.arange(n) % people
-    return FaceSet(
-        rng.integers(0, 256, (n, 144, 128, 3), dtype=np.uint8),
-        labels,
-        [f"person-{p:04d}" for p in range(people)],
-        rng.uniform(0, 128, (n, 5, 2)).astype(np.float32),
-        {name: rng.random(n) < 0.5 for name in attributes},
-        [f"person-{p:04d}/{i}.png" for i, p in enumerate(labels)],
-        "synthetic",
-        f"hash {seed}",
-    )
-
-
-def model(seed=0):
-    torch.manual_seed(seed)
-    net = nets.DeepID2Plus(maps=4, dimension=8, heads=(3, 4)).eval()
-    return FaceModel(net, WHOLE_FACE, None, {})
-
-
-def scale(name="lite", seed=0):
-    test = faces(6, 3, 1)
-    return scales.Scale(name, model(seed), test, None, faces(4, 2, 2), test, ())
+from deepid_lite.verification.model import weights_hash
 
 
 def test_joined_sets_keep_people_apart_and_share_attributes():

@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from deepid_lite.nets.training import Student
 from deepid_lite.neurons import codes
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import _timing  # noqa: E402

@@ -9,7 +9,7 @@ import torch
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets.summary import HEADER, layer_table, table_cells
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def by_name(net):

@@ -21,7 +21,7 @@ from types import SimpleNamespace
 import pytest
 from PIL import Image
 
-SCRIPTS = Path(__file__).parents[1] / "data_scripts"
+SCRIPTS = Path(__file__).parents[2] / "data_scripts"
 sys.path.insert(0, str(SCRIPTS))
 _fetch = importlib.import_module("_fetch")
 lfw, celeba, published_roc = map(importlib.import_module, ("lfw", "celeba", "published_roc"))

@@ -3,7 +3,6 @@
 import json
 
 import pytest
-from test_ensemble import loaded, parts, trained  # noqa: F401  (fixtures: an ensemble of three tiny nets)
 from typer.testing import CliRunner
 
 from deepid_lite.cli.regions import regions_app
@@ -34,7 +33,7 @@ def test_drawing(tmp_path):
         regions("draw", tmp_path / "r.png", "--regions", "ear")
 
 
-def test_selecting_among_trained_nets(trained, parts, tmp_path, monkeypatch):  # noqa: F811
+def test_selecting_among_trained_nets(loaded, trained, parts, tmp_path, monkeypatch):
     out = tmp_path / "steps.json"
     said = regions("select", trained, "--count", 2, "--data", "blobs", "--json", out)
     found = json.loads(out.read_text())

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deepid_lite.results import load_result
 
-README = (Path(__file__).resolve().parent.parent / "README.md").read_text(encoding="utf-8")
+README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
 
 
 def row(start):
@@ -33,7 +33,7 @@ def test_the_table_quotes_the_records():
 
 
 def test_every_command_and_file_exists():
-    root = Path(__file__).resolve().parent.parent
+    root = Path(__file__).resolve().parents[2]
     for target in re.findall(r"^make (\w+)", README, re.M):
         assert re.search(rf"^{target}:", (root / "Makefile").read_text(), re.M), target
     for path in re.findall(r"\]\(([^)#:]+)\)|`([\w/]+\.\w+)`", README):

@@ -16,26 +16,6 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.delenv("DEEPID_DATA", raising=False)
 
 
-@pytest.fixture
-def cfp(tmp_path):
-    """Four people with two frontal and two profile pictures, and two folds of pairs, as CFP lays them out."""
-    root = tmp_path / "cfp-dataset"
-    paths = [f"{p:03d}/{kind}/{i:02d}.jpg" for p in range(1, 5) for kind in ("frontal", "profile") for i in (1, 2)]
-    for number, path in enumerate(paths):
-        file = root / "Data/Images" / path
-        file.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.full((60, 50, 3), 10 * number, np.uint8)).save(file)
-    for letter, kind in (("F", "frontal"), ("P", "profile")):
-        mine = [path for path in paths if kind in path]
-        for fold in ("01", "02"):
-            (root / f"Protocol/Split/F{letter}" / fold).mkdir(parents=True)
-            (root / f"Protocol/Split/F{letter}" / fold / "same.txt").write_text("1,2\n3,4\n")
-            (root / f"Protocol/Split/F{letter}" / fold / "diff.txt").write_text("1,4\n2,3\n")
-        rows = [f"{i} ../Data/Images/{path}" for i, path in enumerate(mine, 1)]
-        (root / "Protocol" / f"Pair_list_{letter}.txt").write_text("\n".join(rows))
-    return tmp_path
-
-
 def test_cfp_is_read_from_its_folder(cfp):
     test = testsets.benchmark("cfp", cfp)
     assert test.name == "cfp" and test.lists is None and test.video is None

@@ -9,8 +9,6 @@ matplotlib.use("Agg")
 
 import numpy as np
 import pytest
-from test_testsets import cfp  # noqa: F401  (a fixture)
-from test_videos import ytf  # noqa: F401  (a fixture)
 
 from deepid_lite.cli import main as __main__
 from deepid_lite.errors import DataError
@@ -181,7 +179,7 @@ def own_cache(tmp_path_factory, monkeypatch):
     monkeypatch.delenv("DEEPID_DATA", raising=False)
 
 
-def test_ytf_on_the_command_line(ytf, weights, monkeypatch, capsys):  # noqa: F811
+def test_ytf_on_the_command_line(ytf, weights, monkeypatch, capsys):
     out, picture = ytf / "report.json", ytf / "roc.pdf"
     words = ("--model", weights, "--data", "ytf", "--root", ytf, "--frames", 2, "--pooling", "feature", "--corrected")
     code, table, error = run(monkeypatch, capsys, *words, "--json", out, "--roc", picture)
@@ -192,7 +190,7 @@ def test_ytf_on_the_command_line(ytf, weights, monkeypatch, capsys):  # noqa: F8
     assert picture.read_bytes().startswith(b"%PDF")
 
 
-def test_cfp_on_the_command_line(cfp, weights, monkeypatch, capsys):  # noqa: F811
+def test_cfp_on_the_command_line(cfp, weights, monkeypatch, capsys):
     code, table, error = run(monkeypatch, capsys, "--model", weights, "--data", "cfp", "--root", cfp, "--kind", "FF")
     assert code == 0, error
     assert "model on cfp: 16 images, 8 pairs in 2 folds" in table
@@ -218,7 +216,7 @@ def test_a_mistake_is_one_line_before_any_work(tmp_path, weights, words, said, m
     assert code == 2 and not out and said in error and error.count("\n") == 1, error
 
 
-def test_options_that_videos_cannot_have(ytf, weights):  # noqa: F811
+def test_options_that_videos_cannot_have(ytf, weights):
     for name, value in (("refit_on", "webfaces"), ("with_blufr", True), ("pooling", "no")):
         with pytest.raises(DataError, match=name.removeprefix("with_")):
             evaluate_model(weights, "ytf", ytf, frames=1, **{name: value})

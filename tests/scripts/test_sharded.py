@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from deepid_lite.errors import DataError
 from deepid_lite.nets.losses import Identification
 
-sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "benchmarks"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "benchmarks"))
 
 from sharded import ShardedIdentification, people_of, sampled_cross_entropy, sharded_cross_entropy  # noqa: E402
 

@@ -4,7 +4,7 @@ import json
 
 import matplotlib.pyplot as plt
 import pytest
-from test_scales import scale as small_scale
+from samples import small_setup as small_scale
 
 from deepid_lite.cli import reproduce
 from deepid_lite.errors import DataError

@@ -164,7 +164,7 @@ def test_the_numbers_are_those_recorded_from_photographs(shipped):
 
 
 def test_the_package_carries_the_file():
-    text = (Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8")
+    text = (Path(__file__).parents[2] / "pyproject.toml").read_text(encoding="utf-8")
     globs = tomllib.loads(text)["tool"]["setuptools"]["package-data"]["deepid_lite"]
     assert any(fnmatch.fnmatch("shipped/lfw-codes.safetensors", glob) for glob in globs)
 
