@@ -24,14 +24,14 @@ PREFIX = "celeba-"  # of an identity: celeba-2880 is person 2880 of CelebA
 
 
 def celeba_parts(folder):
-    """({image: part}, {person: part}) from CelebA's lists; a person in two parts is refused."""
+    """({image: part}, {image: person}, {person: part}) from CelebA's lists; a person in two parts is refused."""
     part_of = {image: part for _, (image, part) in read_rows(folder / "list_eval_partition.txt", columns=2)}
-    people = {}
+    person_of, people = {}, {}
     for where, (image, person) in read_rows(folder / "identity_CelebA.txt", columns=2):
-        part = part_of.get(image)
+        part, person_of[image] = part_of.get(image), person
         if part not in ("0", "1", "2") or people.setdefault(person, part) != part:
             raise DataError(f"{where}: {image} of person {person} is in no part or in a second; fetch the lists again")
-    return part_of, people
+    return part_of, person_of, people
 
 
 def add_parts(rows, folder):
@@ -39,20 +39,28 @@ def add_parts(rows, folder):
 
     An identity may stand for two of CelebA's, or for one and somebody from the web, merged because they share a
     photograph. Then every image and both numbers count: whoever is in the validation or test part by any is held out.
+    A person of whom all images are CelebA's gets CelebA's number.
     """
-    part_of, people = celeba_parts(folder)
+    part_of, person_of, people = celeba_parts(folder)
+    ours = {row["identity"] for row in rows if not _of_celeba(row)}
     last = {}
     for row in rows:
-        person, known = row["identity"], []
         try:
+            if _of_celeba(row) and row["identity"] not in ours and not row["identity"].startswith(PREFIX):
+                row["identity"] = PREFIX + person_of[row["original"]]
+            person, known = row["identity"], []
             if person.startswith(PREFIX):
                 known.append(people[person.removeprefix(PREFIX)])
-            if row.get("source", "").startswith("celeba"):
+            if _of_celeba(row):
                 known.append(part_of[row["original"]])
         except KeyError as error:
             raise DataError(f"{row['path']}: CelebA's lists do not know {error}; mend the row") from None
         last[person] = max([*known, last.get(person, "")])
     return [row | {"part": last[row["identity"]]} for row in rows]
+
+
+def _of_celeba(row):
+    return row.get("source", "").startswith("celeba")
 
 
 def join(out, archives, lists):

@@ -9,7 +9,7 @@ from .ensemble import Ensemble, features_of, load_ensemble
 from .errors import DataError
 from .evaluation import activity, benchmark_report, face_features, fit_verifier, refitted_report, scorer
 from .faces import load_faces
-from .pretrained import Pretrained, pretrained, save_model
+from .pretrained import Pretrained, pretrained, save_model, weights_hash
 from .progress import minutes_of
 from .records import provenance
 from .regions import by_name, crop
@@ -36,17 +36,19 @@ def training_parts(data, root, min_images=2):
     return faces.subset(net), faces.subset(kept)
 
 
-def train_model(data, root, recipe, out, device=None, ship=None, parts=None):
+def train_model(data, root, recipe, out, device=None, ship=None, parts=None, start=None):
     """Train as `recipe` says and save OUT/model.safetensors; returns the Pretrained (the first process).
 
-    parts: FaceSets (net, kept) of `data` where they are loaded already.
+    parts: FaceSets (net, kept) of `data` where they are loaded already. start: name or file of a model whose net goes on;
+    whoever it saw must not be among the kept people.
     """
     net_faces, kept = parts or training_parts(data, root, recipe.min_images)
     region = by_name(recipe.region)
     _say(f"net: {len(net_faces):,} images of {len(net_faces.names):,} people")
     _say(f"kept from it: {len(kept):,} images of {len(kept.names):,} people")
     crops = crop(net_faces.images, region, MARGIN)
-    net = train(crops, net_faces.labels, recipe, out, device)
+    first = pretrained(start) if start else None
+    net = train(crops, net_faces.labels, recipe, out, device, start=first.net if first else None)
     if int(os.environ.get("RANK", 0)) > 0:
         return None  # of several processes the first alone writes the model
     minutes = minutes_of(Path(out) / "log.csv", recipe.epochs * len(net_faces))
@@ -57,6 +59,7 @@ def train_model(data, root, recipe, out, device=None, ship=None, parts=None):
         "data_hash": net_faces.data_hash,
         "recipe": dataclasses.asdict(recipe),
         "minutes": round(minutes, 1),
+        **({"started from": {"weights": weights_hash(first)[:16], "minutes": first.card.get("minutes")}} if first else {}),
         "use": USE_DRAWN if data == "synthetic" else USE_PHOTOGRAPHS,
         "verifier": {"images": len(kept), "people": len(kept.names), "data_hash": kept.data_hash},
         **provenance("cuda" if next(net.parameters()).is_cuda else "cpu"),

@@ -653,7 +653,7 @@ def web(tmp_path):
     families = {"fiw-f1-mid1": ["", ""], "fiw-f1-mid2": ["", ""]}
     first = web_archive(tmp_path / "a.tar", families | {"celeba-1": ["1.jpg"], "celeba-2": ["2.jpg"] * 2})
     swallowed = {"celeba-1": ["5.jpg"], "fiw-f1-mid1": ["6.jpg"]}
-    second = web_archive(tmp_path / "b.tgz", swallowed | {"celeba-3": ["3.jpg"], "celeba-4": ["4.jpg"]})
+    second = web_archive(tmp_path / "b.tgz", swallowed | {"celeba-3": ["3.jpg"], "name-of-4": ["4.jpg"]})
     (tmp_path / "identity_CelebA.txt").write_text("".join(f"{i}.jpg {i}\n" for i in range(1, 7)))
     (tmp_path / "list_eval_partition.txt").write_text("1.jpg 0\n2.jpg 0\n3.jpg 1\n4.jpg 2\n5.jpg 2\n6.jpg 2\n")
     return [str(tmp_path / "webfaces.tar"), str(first), str(second), "--lists", str(tmp_path)]
