@@ -39,8 +39,8 @@ def training_parts(data, root, min_images=2):
 def train_model(data, root, recipe, out, device=None, ship=None, parts=None, start=None):
     """Train as `recipe` says and save OUT/model.safetensors; returns the Pretrained (the first process).
 
-    parts: FaceSets (net, kept) of `data` where they are loaded already. start: name or file of a model whose net goes on;
-    whoever it saw must not be among the kept people.
+    parts: FaceSets (net, kept) of `data` where they are loaded already. start: name or file of a model whose net goes
+    on; whoever it saw must not be among the kept people.
     """
     net_faces, kept = parts or training_parts(data, root, recipe.min_images)
     region = by_name(recipe.region)
@@ -59,11 +59,12 @@ def train_model(data, root, recipe, out, device=None, ship=None, parts=None, sta
         "data_hash": net_faces.data_hash,
         "recipe": dataclasses.asdict(recipe),
         "minutes": round(minutes, 1),
-        **({"started from": {"weights": weights_hash(first)[:16], "minutes": first.card.get("minutes")}} if first else {}),
         "use": USE_DRAWN if data == "synthetic" else USE_PHOTOGRAPHS,
         "verifier": {"images": len(kept), "people": len(kept.names), "data_hash": kept.data_hash},
         **provenance("cuda" if next(net.parameters()).is_cuda else "cpu"),
     }
+    if first:
+        card["started from"] = {"weights": weights_hash(first)[:16], "minutes": first.card.get("minutes")}
     model = Pretrained(net.cpu(), region, None, card)
     model = fit_verifier(model, face_features(model, kept.images, progress=True), kept.labels)
     save_model(Path(out) / "model.safetensors", model)

@@ -185,9 +185,9 @@ def _finished(path, images, labels, recipe):
 
 
 def _take_up(net, start):
-    other = [key for key, value in net.config.items() if key != "dropout" and start.config[key] != value]
-    if other:
-        raise DataError(f"start: its {other[0]} is {start.config[other[0]]}, the recipe's {net.config[other[0]]}; match")
+    for key, value in net.config.items():
+        if key != "dropout" and start.config[key] != value:
+            raise DataError(f"start: its {key} is {start.config[key]}, the recipe's {value}; change the recipe")
     net.load_state_dict(start.state_dict())
 
 
