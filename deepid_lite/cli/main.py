@@ -63,6 +63,7 @@ def train(
     epochs: Annotated[int | None, typer.Option(help="instead of the preset's")] = None,
     batch_size: Annotated[int | None, typer.Option(help="instead of the preset's, over all processes")] = None,
     seed: Annotated[int | None, typer.Option(help="instead of the preset's")] = None,
+    start: Annotated[str | None, typer.Option(help="a model whose net goes on: its name or file")] = None,
     ship: Annotated[Path | None, typer.Option(help="also write the model without FC-1 here, as fp16")] = None,
     regions: Annotated[
         str | None,
@@ -82,13 +83,13 @@ def train(
 
     recipe = read_recipe(preset, epochs=epochs, batch_size=batch_size, seed=seed)
     if regions is None:
-        train_model(data, root, recipe, out, device, ship)
+        train_model(data, root, recipe, out, device, ship, start=start)
         return
     from deepid_lite.faces.regions import by_names
     from deepid_lite.verification.ensemble_training import train_ensemble
 
-    if ship:
-        raise DataError("--ship: it writes one net; leave --regions or --ship out")
+    if ship or start:
+        raise DataError("--ship, --start: they are for one net; leave --regions or them out")
     train_ensemble(data, root, recipe, by_names(regions), out, device, spread)
 
 

@@ -30,8 +30,8 @@ SIGNS, BITS = {"1": 1.0, "-1": 0.0}, {"1": 1.0, "0": 0.0}
 def celeba_attributes(faces, folder):
     """The human labels of those faces that come from CelebA: {attribute: float32 (N,)}, 0, 1 or nan, all 40.
 
-    faces: a FaceSet of CelebA, or of web faces whose attribute "source" is "celeba" where "original" names the CelebA
-    file. folder: holds the official list `list_attr_celeba.txt` (a count line, a header, then 1 or -1), or cuts of it:
+    faces: a FaceSet of CelebA, or of web faces whose attribute "source" begins with "celeba" where "original" names
+    the file. folder: holds the official list `list_attr_celeba.txt` (a count line, a header, 1 or -1) or cuts of it:
     `list_attr_first*.txt` (the same with fewer rows), `attr_*_01.txt` (0 or 1, no header, all 40 columns), tables
     `*.csv` (the file name first, then some attributes, 0 or 1; other columns are skipped). All that is there is read.
     DataError where a row is malformed, two lists contradict each other, or nothing fits.
@@ -97,7 +97,7 @@ def _celeba_names(faces):
     columns = faces.attributes
     if not {"source", "original"} <= columns.keys():
         raise DataError(f"{faces.source or 'faces'}: no attributes source and original that name CelebA's files")
-    names = np.where(columns["source"] == "celeba", columns["original"], "").astype(str)
+    names = np.where(np.char.startswith(columns["source"].astype(str), "celeba"), columns["original"], "").astype(str)
     if not (names != "").any():
         raise DataError(f"{faces.source or 'faces'}: none of the {len(names)} faces has the source celeba")
     return names

@@ -21,9 +21,11 @@ def hold_out(faces, fraction=0.1, seed=0, min_images=2):
     """Indices (net, held_out) of a FaceSet's images: a seeded `fraction` of the groups is held out from the net.
 
     People are drawn in groups: the members of a family (identities `fiw-<family>-<member>`) look alike and stay
-    together, anybody else is a group of one. Of a set whose attribute `source` names CelebA people, those are all held
-    out from the net, so that human attribute labels exist for people it never saw. Flagged people are in neither part,
-    people with fewer than `min_images` images are not in the net's.
+    together, anybody else is a group of one. CelebA's people (`celeba-<number>`) are not drawn. Where the attribute
+    `part` knows them (0 train, 1 validation, 2 test, nan for the web), all of its validation and test part are kept
+    from the net, as DeepID2 did, and its train part is the net's; without it all of CelebA is kept, so that human
+    attribute labels exist for people that the net never saw. Flagged people are in neither part, people with fewer
+    than `min_images` images are not in the net's.
     """
     if not 0 < fraction < 1:
         raise DataError(f"hold-out fraction {fraction}: use a number between 0 and 1")
@@ -31,11 +33,14 @@ def hold_out(faces, fraction=0.1, seed=0, min_images=2):
     group = np.array([name.rsplit("-", 1)[0] if name.startswith("fiw-") else name for name in names])
     celeba = np.array([name.startswith("celeba-") for name in names])
     drawn = np.random.default_rng(seed).permutation(np.unique(group[~celeba]))
-    kept_people = celeba | np.isin(group, drawn[: round(fraction * len(drawn))])
+    theirs = celeba  # CelebA's people that are kept, whatever the draw says
+    if "part" in faces.attributes:
+        theirs = np.bincount(faces.labels, faces.attributes["part"] > 0, minlength=len(names)) > 0
+    held_out_people = np.isin(group, [*drawn[: round(fraction * len(drawn))], *group[theirs]])
     usable = ~np.isin(names, list(flagged_people()))
     enough = np.bincount(faces.labels, minlength=len(names)) >= min_images
-    net = np.flatnonzero((~kept_people & usable & enough)[faces.labels])
-    held_out = np.flatnonzero((kept_people & usable)[faces.labels])
+    net = np.flatnonzero((~held_out_people & usable & enough)[faces.labels])
+    held_out = np.flatnonzero((held_out_people & usable)[faces.labels])
     if len(net) == 0 or len(held_out) == 0:
         raise DataError(
             f"{faces.source}: {len(names)} people cannot be split; give more people with {min_images} images"

@@ -52,13 +52,14 @@ class Student(nn.Module):
         return self.losses(features, dropped, labels, gather, ramp)
 
 
-def train(images, labels, recipe, folder, device=None, checkpoint_minutes=5.0, stop_after=None):
+def train(images, labels, recipe, folder, device=None, checkpoint_minutes=5.0, stop_after=None, start=None):
     """Train a net and return it.
 
     images: uint8 (N, rows + 2m, columns + 2m, 3) region crops with a margin of m pixels for random shifts;
     labels: int (N,) 0..n-1. folder: receives `checkpoint.safetensors` (taken up again when it is there),
     `log.csv` and, at the end, `weights.safetensors`; a run that is finished is read from there. stop_after: end
-    early after that step, for tests.
+    early after that step, for tests. start: a trained net of the same architecture, whose weights are taken up; the
+    classifiers are new.
     """
     folder, labels = Path(folder), np.asarray(labels)
     if finished := _finished(folder / "weights.safetensors", images, labels, recipe):
@@ -75,6 +76,8 @@ def train(images, labels, recipe, folder, device=None, checkpoint_minutes=5.0, s
 
     torch.manual_seed(recipe.seed)
     student = Student(recipe, int(labels.max()) + 1).to(memory_format=torch.channels_last)
+    if start is not None:
+        _take_up(student.net, start)
     shape = student.net.config["input_shape"]
     check_images(images, labels, shape)
     optimizer = _optimizer(student, recipe, accelerator.device)
@@ -184,6 +187,13 @@ def _finished(path, images, labels, recipe):
     if any(_as_json(facts.get(key)) != _as_json(value) for key, value in same.items()):
         raise DataError(f"{path}: of another recipe or other images; take another folder, or delete it to train anew")
     return net
+
+
+def _take_up(net, start):
+    for key, value in net.config.items():
+        if key != "dropout" and start.config[key] != value:
+            raise DataError(f"start: its {key} is {start.config[key]}, the recipe's {value}; change the recipe")
+    net.load_state_dict(start.state_dict())
 
 
 def _accelerator(device):

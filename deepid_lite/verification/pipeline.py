@@ -42,17 +42,19 @@ def training_parts(data, root, min_images=2):
     return faces.subset(net), faces.subset(held_out)
 
 
-def train_model(data, root, recipe, out, device=None, ship=None, parts=None):
+def train_model(data, root, recipe, out, device=None, ship=None, parts=None, start=None):
     """Train as `recipe` says and save OUT/model.safetensors; returns the FaceModel (the first process).
 
-    parts: FaceSets (net, held_out) of `data` where they are loaded already.
+    parts: FaceSets (net, held_out) of `data` where they are loaded already. start: name or file of a model whose net
+    goes on; whoever it saw must not be among the held-out people.
     """
     net_faces, held_out = parts or training_parts(data, root, recipe.min_images)
     region = by_name(recipe.region)
     _say(f"net: {len(net_faces):,} images of {len(net_faces.names):,} people")
     _say(f"held out: {len(held_out):,} images of {len(held_out.names):,} people")
     crops = crop(net_faces.images, region, MARGIN)
-    net = train(crops, net_faces.labels, recipe, out, device)
+    first = pretrained(start) if start else None
+    net = train(crops, net_faces.labels, recipe, out, device, start=first.net if first else None)
     if int(os.environ.get("RANK", 0)) > 0:
         return None  # of several processes the first alone writes the model
     minutes = minutes_of(Path(out) / "log.csv", recipe.epochs * len(net_faces))
@@ -67,6 +69,8 @@ def train_model(data, root, recipe, out, device=None, ship=None, parts=None):
         "verifier": {"images": len(held_out), "people": len(held_out.names), "data_hash": held_out.data_hash},
         **provenance("cuda" if next(net.parameters()).is_cuda else "cpu"),
     }
+    if first:
+        card["started from"] = {"weights": weights_hash(first)[:16], "minutes": first.card.get("minutes")}
     model = FaceModel(net.cpu(), region, None, card)
     model = fit_verifier(model, face_features(model, held_out.images, progress=True), held_out.labels)
     save_model(Path(out) / "model.safetensors", model)

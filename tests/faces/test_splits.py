@@ -51,6 +51,19 @@ def test_celeba_people_never_train_the_net(mixed):
     assert sum(name.startswith("celeba-") for name in held_out) == 5
 
 
+def test_celebas_own_parts_decide_when_they_are_known(mixed):
+    part = {"celeba-0": 0, "celeba-1": 0, "celeba-2": 0, "celeba-3": 1, "celeba-4": 2}
+    web = parts(mixed)
+    mixed.attributes["part"] = np.array([part.get(mixed.names[label], np.nan) for label in mixed.labels])
+    net, kept = parts(mixed)
+    assert {name for name in net if name in part} == {"celeba-0", "celeba-1", "celeba-2"}
+    assert {name for name in kept if name in part} == {"celeba-3", "celeba-4"}
+    assert {name for name in net if name not in part} == web[0]  # nobody else moves
+    mixed.attributes["part"][np.flatnonzero(mixed.labels == mixed.names.index("celeba-0"))[-1]] = 2
+    net, kept = parts(mixed)
+    assert "celeba-0" in kept and not net & kept  # one image in the test part holds the person out
+
+
 def test_people_with_one_image_never_train_the_net(mixed):
     assert "fiw-f9000-mid1" not in parts(mixed, fraction=0.01)[0]
 

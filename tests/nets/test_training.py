@@ -143,6 +143,21 @@ def test_rows_after_the_checkpoint_are_written_once(tmp_path, every_step):
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
+def test_a_run_that_starts_from_a_net_starts_there(tmp_path):
+    first = train(IMAGES, LABELS, TINY, tmp_path / "first")
+    still = dataclasses.replace(TINY, lr=1e-12, weight_decay=0.0, epochs=1, seed=1)
+    on = train(IMAGES[:48], np.unique(LABELS[:48], return_inverse=True)[1], still, tmp_path / "on", start=first)
+    theirs = dict(on.named_parameters())
+    assert all(torch.allclose(p, theirs[name], atol=1e-6) for name, p in first.named_parameters())
+
+
+def test_a_start_of_another_architecture_gets_one_line(tmp_path):
+    first = train(IMAGES, LABELS, TINY, tmp_path / "first")
+    wider = dataclasses.replace(TINY, net=TINY.net | {"dimension": 9})
+    with pytest.raises(DataError, match="start: its dimension is 8, the recipe's 9"):
+        train(IMAGES, LABELS, wider, tmp_path / "on", start=first)
+
+
 def test_another_seed_is_another_run(tmp_path):
     train(IMAGES, LABELS, TINY, tmp_path / "a")
     train(IMAGES, LABELS, dataclasses.replace(TINY, seed=1), tmp_path / "b")

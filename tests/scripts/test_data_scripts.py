@@ -18,6 +18,7 @@ import zipfile
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -25,7 +26,7 @@ SCRIPTS = Path(__file__).parents[2] / "data_scripts"
 sys.path.insert(0, str(SCRIPTS))
 _fetch = importlib.import_module("_fetch")
 lfw, celeba, published_roc = map(importlib.import_module, ("lfw", "celeba", "published_roc"))
-lfw_codes = importlib.import_module("lfw_codes")
+lfw_codes, webfaces = map(importlib.import_module, ("lfw_codes", "webfaces"))
 DATA = Path(os.environ.get("DEEPID_DATA") or "/nonexistent")
 
 
@@ -673,3 +674,73 @@ def test_every_file_has_a_checksum_and_a_source():
             kind, value = spec.sum.split(":")
             assert len(value) == {"sha256": 64, "md5": 32}[kind] and int(value, 16), name
             assert spec.urls and all(url.startswith(("https:", "http:")) for url in spec.urls), name
+
+
+# ------------------------------------------------------------------------------- web faces joined
+
+
+def web_archive(path, people):
+    """A tar of web faces, {identity: CelebA's file of each image, or ""}, in a folder named after the file."""
+    rows, names = ["path,identity,source,original"], []
+    for who, originals in people.items():
+        for original in originals:
+            names.append(f"{who}/{path.stem}{len(names)}.jpg")
+            rows.append(f"{names[-1]},{who},{'celeba200' if original else 'web'},{original}")
+    members = {f"{path.stem}/{name}": jpeg() for name in names}
+    members[f"{path.stem}/index.csv"] = "\n".join(rows).encode()
+    path.write_bytes(lfw_archive(members))
+    return path
+
+
+@pytest.fixture
+def web(tmp_path):
+    """Arguments of webfaces.py: two archives and CelebA's lists; two identities swallowed one of the test part's."""
+    families = {"fiw-f1-mid1": ["", ""], "fiw-f1-mid2": ["", ""]}
+    first = web_archive(tmp_path / "a.tar", families | {"celeba-1": ["1.jpg"], "celeba-2": ["2.jpg"] * 2})
+    swallowed = {"celeba-1": ["5.jpg"], "fiw-f1-mid1": ["6.jpg"]}
+    second = web_archive(tmp_path / "b.tgz", swallowed | {"celeba-3": ["3.jpg"], "name-of-4": ["4.jpg"]})
+    (tmp_path / "identity_CelebA.txt").write_text("".join(f"{i}.jpg {i}\n" for i in range(1, 7)))
+    (tmp_path / "list_eval_partition.txt").write_text("1.jpg 0\n2.jpg 0\n3.jpg 1\n4.jpg 2\n5.jpg 2\n6.jpg 2\n")
+    return [str(tmp_path / "webfaces.tar"), str(first), str(second), "--lists", str(tmp_path)]
+
+
+def test_joined_web_faces_know_celebas_parts(web, tmp_path):
+    from deepid_lite.faces import load_faces
+    from deepid_lite.faces.splits import hold_out
+
+    assert webfaces.main(web) == 0
+    found = load_faces("webfaces", tmp_path, cache=False)
+    part = {found.names[label]: value for label, value in zip(found.labels, found.attributes["part"], strict=True)}
+    assert len(found) == 11 and np.isnan(part.pop("fiw-f1-mid2"))
+    assert part == {"celeba-1": 2, "celeba-2": 0, "celeba-3": 1, "celeba-4": 2, "fiw-f1-mid1": 2}
+    net, kept = hold_out(found)
+    assert {found.names[label] for label in found.labels[net]} == {"celeba-2"}
+    assert {found.names[label] for label in found.labels[kept]} == set(found.names) - {"celeba-2"}  # and the family
+
+
+def test_joining_twice_gives_the_same_bytes(web, tmp_path):
+    out = tmp_path / "webfaces.tar"
+    made = []
+    for _ in range(2):
+        assert webfaces.main(web) == 0
+        made.append(out.read_bytes())
+    assert made[0] == made[1]
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "words"),
+    [
+        ("identity_CelebA.txt", "1.jpg 1\n2.jpg 2\n3.jpg 2\n", "line 3: 3.jpg of person 2"),
+        ("identity_CelebA.txt", "1.jpg 1\n9.jpg 9\n", "line 2: 9.jpg of person 9"),
+        ("list_eval_partition.txt", "1.jpg 0\n", "line 2: 2.jpg of person 2"),
+    ],
+)
+def test_wrong_parts_of_celeba_are_refused(web, tmp_path, capsys, file, text, words):
+    (tmp_path / file).write_text(text)
+    assert webfaces.main(web) == 2
+    one_line(capsys, "webfaces.py", words)
+
+
+def test_archives_that_name_one_picture_twice_are_refused(web, capsys):
+    assert webfaces.main([web[0], web[1], web[1], *web[3:]]) == 2
+    one_line(capsys, "is in an earlier archive too")
