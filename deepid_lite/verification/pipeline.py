@@ -22,7 +22,7 @@ from deepid_lite.verification.evaluation import (
     refitted_report,
     scorer,
 )
-from deepid_lite.verification.model import FaceModel, pretrained, save_model
+from deepid_lite.verification.model import FaceModel, pretrained, save_model, weights_hash
 
 USE_DRAWN = "MIT, as the code: the faces are drawn"
 USE_PHOTOGRAPHS = "research and teaching only: trained on photographs of people who were not asked"
