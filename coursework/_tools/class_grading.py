@@ -20,7 +20,7 @@ WARNING = """\
 !! becomes a user of its own."""
 
 
-def jobs() -> int:
+def at_once() -> int:
     """How many are graded at once: without users of their own one, so that none runs beside another."""
     return min(2, os.cpu_count() or 1) if sandbox.apart() else 1
 
@@ -28,27 +28,21 @@ def jobs() -> int:
 def grade_all(paths, set_name=None, out="graded", limit=60.0, total=600.0, leave_out=(), roster=None, fresh=False,
               output=OUTPUT) -> int:  # fmt: skip
     """Grade notebooks into the folder `out` (see gradebook.py), telling each as it is done; 1 where any failed."""
-    handins, book = find(paths), Gradebook(out, roster)
+    handins, book = find(paths), Gradebook(out, roster)  # all is read before anything runs
     if not sandbox.apart():
         print(WARNING, file=sys.stderr)
-    work, seen, failed = [], {}, False
-    for handin in handins:  # all is read before anything runs
-        try:
-            notebook, folder, archive = _place(handin, set_name, output)
-            if double := seen.get((folder.name, handin.slug)):
-                raise SetError(f"{handin.place}: {handin.student} handed in this set twice, see {double}; keep one")
-            seen[folder.name, handin.slug] = handin.place
-        except SetError as error:
-            failed = True
-            book.add(handin, {"error": str(error)})
-            print(f"{error}\n")
-            continue
+    jobs, refused = sort_out(handins, set_name, output)
+    for handin, text in refused:
+        book.add(handin, {"error": text})
+        print(f"{text}\n")
+    work, failed = [], bool(refused)
+    for handin, notebook, folder, archive in jobs:
         key = key_of(handin.content, archive, limit, total, sorted(leave_out))
         if not fresh and (row := book.earlier(handin, folder.name, key)):
             book.add(handin, row, key)
         else:
             work.append((handin, notebook, folder, archive, key))
-    if book.rows and (known := sum("set" in row for row, _ in book.rows)):
+    if known := sum("set" in row for row, _ in book.rows):
         print(f"{known} were graded before and have not changed (--fresh grades them again)\n")
     for folder in dict.fromkeys(folder for _, _, folder, _, _ in work):
         if wrong := grading.solve(folder, limit, total):
@@ -60,7 +54,7 @@ def grade_all(paths, set_name=None, out="graded", limit=60.0, total=600.0, leave
         row["suspicions"] += [f"{question}: {text}" for question, text in rules if question not in leave_out]
         return {"set": folder.name, **row}
 
-    with ThreadPoolExecutor(jobs()) as pool:
+    with ThreadPoolExecutor(at_once()) as pool:
         running = {pool.submit(one, *job): job for job in work}
         try:
             for done in tqdm(as_completed(running), "grading", len(running), file=sys.stderr, disable=None):
@@ -81,14 +75,24 @@ def grade_all(paths, set_name=None, out="graded", limit=60.0, total=600.0, leave
     return int(failed)
 
 
-def _place(handin, set_name, output):
-    """(notebook, the built set's folder, its archive) of a hand-in."""
-    notebook = grading.parse_notebook(handin.content, handin.place)
-    folder = Path(output, set_name) if set_name else grading.set_of(notebook, handin.place, output)
-    archive = folder / "teacher" / f"{folder.name}-autograder.zip"
-    if not archive.exists():
-        raise SetError(f"{archive}: not built; run `coursework.py build {folder.name}`")
-    return notebook, folder, archive
+def sort_out(handins, set_name, output):
+    """([(hand-in, notebook, the built set's folder, its archive)], [(hand-in, why it cannot be graded)])."""
+    jobs, refused, seen = [], [], {}
+    for handin in handins:
+        try:
+            notebook = grading.parse_notebook(handin.content, handin.place)
+            folder = Path(output, set_name) if set_name else grading.set_of(notebook, handin.place, output)
+            archive = folder / "teacher" / f"{folder.name}-autograder.zip"
+            if not archive.exists():
+                raise SetError(f"{archive}: not built; run `coursework.py build {folder.name}`")
+            if double := seen.get((folder.name, handin.slug)):
+                raise SetError(f"{handin.place}: {handin.student} handed in this set twice, see {double}; keep one")
+        except SetError as error:
+            refused.append((handin, str(error)))
+        else:
+            seen[folder.name, handin.slug] = handin.place
+            jobs.append((handin, notebook, folder, archive))
+    return jobs, refused
 
 
 def table(handin, row) -> str:

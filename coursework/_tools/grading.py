@@ -69,7 +69,7 @@ def otter_run(notebook, archive, limit=60.0, total=600.0, trusted=False) -> dict
 
 
 def report(found, archive, leave_out=()) -> dict:
-    """Otter's results as {"points", "possible", "questions", "notes", "suspicions", "seconds"}.
+    """Otter's results as {"points", "possible", "questions", "notes", "stopped", "suspicions", "seconds"}.
 
     questions: {name: {"points", "possible", "messages", "otter"}}. Points are those of the tests that are not told to
     have failed; where otter's file says otherwise somebody changed it, and a suspicion says so.
@@ -93,6 +93,7 @@ def report(found, archive, leave_out=()) -> dict:
         "possible": sum(question["possible"] for question in questions.values()),
         "questions": questions,
         "notes": found["notes"],
+        "stopped": found["stopped"],
         "suspicions": suspicions,
         "seconds": found["seconds"],
     }

@@ -42,21 +42,23 @@ def attempt(supervised, results, progress) -> Attempt:
 
 
 def grade(notebook, once, limit=60.0, total=600.0):
-    """Grade `notebook` (a NotebookNode, changed) and return otter's results as a dict, with three entries more.
+    """Grade `notebook` (a NotebookNode, changed) and return otter's results as a dict, with four entries more.
 
     once: a function of (fenced, deadline) that writes the notebook fenced(progress file), runs otter on it and
     returns the Attempt. limit: seconds for a cell or a test; total: seconds for everything. The entries: "notes", what
-    happened to the notebook; "causes", {question: why it may have lost points}; "changed", what it tampered with.
+    happened to the notebook; "stopped", {cell: the error that ended it}; "causes", {question: why tests could not do their
+    work}; "changed", what the notebook tampered with.
     """
     deadline, blocked, notes = time.monotonic() + total, [], []
     tidy(notebook)
     for _ in range(ATTEMPTS):
         done = once(lambda progress: limited(notebook, limit, progress, blocked), deadline)
         if done.trouble is None and done.found:
-            causes = causes_of(notebook, done.seen)
-            notes += setup_notes(notebook)
+            stopped = stopped_cells(notebook, done.seen)
+            causes = causes_of(notebook, done.seen, stopped)
             changed = sorted(set(done.seen.get("changed", [])))
-            return done.found | {"notes": notes, "causes": causes, "changed": changed}
+            notes += setup_notes(notebook)
+            return done.found | {"notes": notes, "stopped": stopped, "causes": causes, "changed": changed}
         if (note := take_out(notebook, done.seen, done.trouble or "ended the kernel", blocked)) is None:
             break
         notes.append(note)
@@ -64,7 +66,7 @@ def grade(notebook, once, limit=60.0, total=600.0):
             break
     why = done.trouble or f"no results. {done.log[-500:].strip()}"
     notes.append(f"the notebook could not be graded: {why}")
-    return {"score": 0, "tests": [], "notes": notes, "causes": {}, "changed": []}
+    return {"score": 0, "tests": [], "notes": notes, "stopped": {}, "causes": {}, "changed": []}
 
 
 def tidy(notebook):
@@ -133,19 +135,24 @@ def question_cells(notebook) -> dict[str, list[int]]:
     return found
 
 
-def causes_of(notebook, seen) -> dict[str, list[str]]:
-    """{question: why tests could not do their work}: cells that stopped, functions that are missing."""
-    places, causes = run_cells(notebook), {}
-    stopped = {places[int(n) - 1]: told for n, told in seen.get("stopped", {}).items() if int(n) <= len(places)}
-    for question, cells in question_cells(notebook).items():
-        told = [f"cell {i + 1} stopped with {stopped[i]}" for i in cells if i in stopped]
-        missing = seen.get("missing", {}).get(question, [])
-        told += [f"there is no {name} in the notebook" for name in missing]
-        if told and missing:  # a cell that only shows something may fail: it matters where a function is missing
-            causes[question] = told
+def stopped_cells(notebook, seen) -> dict[int, str]:
+    """{number of a cell: the error that ended it}, cells counted from 1 as all notebooks do."""
+    places = run_cells(notebook)
+    stopped = ((int(n), told) for n, told in seen.get("stopped", {}).items())
+    return {places[n - 1] + 1: told for n, told in stopped if 0 < n <= len(places)}
+
+
+def causes_of(notebook, seen, stopped) -> dict[str, list[str]]:
+    """{question: why tests could not do their work}: functions that are missing, cells that stopped before them.
+
+    A cell that stops with all functions there may be one that only shows something.
+    """
+    cells, causes = question_cells(notebook), {}
     for question, missing in seen.get("missing", {}).items():
         if missing:
-            causes.setdefault(question, [f"there is no {name} in the notebook" for name in missing])
+            ended = [i + 1 for i in cells.get(question, []) if i + 1 in stopped]
+            causes[question] = [f"cell {i} stopped with {stopped[i]}" for i in ended]
+            causes[question] += [f"there is no {name} in the notebook" for name in missing]
     return causes
 
 

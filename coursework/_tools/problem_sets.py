@@ -29,6 +29,7 @@ class Test:
     message: str
     code: str
     function: str  # its name, "" where the cell is not one function
+    uses: list[str]  # the names of the student's that it takes
 
 
 @dataclass
@@ -169,8 +170,9 @@ def _test(path, source) -> Test:
         body = ast.parse(code).body
     except SyntaxError as error:
         raise SetError(f"{path}: a test is no Python ({error.msg}): {code.splitlines()[0]!r}") from None
-    function = body[0].name if len(body) == 1 and isinstance(body[0], ast.FunctionDef) else ""
-    return Test(facts.get("points"), facts.get("hidden", False), facts.get("failure_message") or "", code, function)
+    one = body[0] if len(body) == 1 and isinstance(body[0], ast.FunctionDef) else None
+    name, uses = (one.name, [argument.arg for argument in one.args.args]) if one else ("", [])
+    return Test(facts.get("points"), facts.get("hidden", False), facts.get("failure_message") or "", code, name, uses)
 
 
 def faults(problem_set: ProblemSet) -> list[str]:

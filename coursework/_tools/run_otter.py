@@ -33,6 +33,7 @@ def main(folder="/autograder", limit=CELL_SECONDS, total=ALL_SECONDS):
             found = limits.grade(notebook, once, limit, total)
     causes = [f"{question}: {cause}" for question, told in found.pop("causes", {}).items() for cause in told]
     changed = found.pop("changed", [])
+    found.pop("stopped", None)
     if notes := found.pop("notes") + causes + [f"the notebook changed {', '.join(changed)}"] * bool(changed):
         found["output"] = "\n".join(notes)
     limits.write_json(results, found)
