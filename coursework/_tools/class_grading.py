@@ -14,10 +14,14 @@ from problem_sets import SetError
 from rules import broken_rules
 from tqdm import tqdm
 
-WARNING = """\
-!! Nothing keeps these notebooks from each other, from your files and from the results: a notebook is a program, and
-!! it runs as you. Grade in the container (coursework/README.md, "Grade"), or as root on Linux, where each hand-in
-!! becomes a user of its own."""
+WARNINGS = {  # by sandbox.apart()
+    "": """\
+!! Nothing keeps these notebooks from your files and from the results: a notebook is a program, and it runs as you.
+!! Grade in the container (coursework/README.md, "Grade"), or as root on Linux, where each is a user of its own.""",
+    "users who read all": """\
+!! Python stands in a closed folder here, so each notebook may read all files of this machine (and write none but its
+!! own). In the container there is nothing to read.""",
+}
 
 
 def at_once() -> int:
@@ -29,8 +33,8 @@ def grade_all(paths, set_name=None, out="graded", limit=60.0, total=600.0, leave
               output=OUTPUT) -> int:  # fmt: skip
     """Grade notebooks into the folder `out` (see gradebook.py), telling each as it is done; 1 where any failed."""
     handins, book = find(paths), Gradebook(out, roster)  # all is read before anything runs
-    if not sandbox.apart():
-        print(WARNING, file=sys.stderr)
+    if told := WARNINGS.get(sandbox.apart()):
+        print(told, file=sys.stderr)
     jobs, refused = sort_out(handins, set_name, output)
     for handin, text in refused:
         book.add(handin, {"error": text})
@@ -68,8 +72,8 @@ def grade_all(paths, set_name=None, out="graded", limit=60.0, total=600.0, leave
         except KeyboardInterrupt:
             sandbox.stop.set()
             pool.shutdown(cancel_futures=True)
-            print(f"\nInterrupted. {len(book.rows)} of {len(handins)} are in {out}/points.csv; the same command goes on.")
-            return 130
+            print(f"\n{len(book.rows)} of {len(handins)} are in {out}/points.csv; the same command goes on from there")
+            raise
     book.write_tables()
     print(f"Written: {out}/points.csv; for each set its tables, and a page for each student in feedback/.")
     return int(failed)

@@ -38,6 +38,9 @@ def main(arguments=None) -> int:
     except SetError as error:
         print(f"coursework: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("coursework: interrupted", file=sys.stderr)
+        return 130
 
 
 def _names(text) -> list[str]:

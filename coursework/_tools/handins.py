@@ -41,7 +41,8 @@ def find(paths) -> list[HandIn]:
             members = sorted(file for file in path.rglob("*.ipynb") if file.is_file())
             # of `submissions/*/` each folder is one student's
             root = path.absolute().parent if len(paths) > 1 and len(members) == 1 else path.absolute()
-            files = [(str(file), PurePosixPath(file.absolute().relative_to(root)), file.read_bytes()) for file in members]
+            inside = [PurePosixPath(file.absolute().relative_to(root)) for file in members]
+            files = [(str(file), place, file.read_bytes()) for file, place in zip(members, inside, strict=True)]
         elif path.suffix == ".zip":
             files = list(_zip(path))
         else:

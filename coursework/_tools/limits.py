@@ -8,6 +8,7 @@ taken out and the notebook graded again, a few times. Where all that fails the r
 """
 
 import json
+import math
 import os
 import re
 import time
@@ -20,6 +21,7 @@ from sandbox import read_text
 LIMIT_CELL = Path(__file__).resolve().parent / "limit_cell.txt"
 SETUP = "# Set-up: run this cell first."  # how the cell begins that the tool puts first in every set
 ATTEMPTS = 6
+RESERVE = 0.25  # the part of the time in which nothing may take long any more
 GONE = 'raise RuntimeError("the grader took this cell out: it {}")'
 
 
@@ -46,13 +48,14 @@ def grade(notebook, once, limit=60.0, total=600.0):
 
     once: a function of (fenced, deadline) that writes the notebook fenced(progress file), runs otter on it and
     returns the Attempt. limit: seconds for a cell or a test; total: seconds for everything. The entries: "notes", what
-    happened to the notebook; "stopped", {cell: the error that ended it}; "causes", {question: why tests could not do their
-    work}; "changed", what the notebook tampered with.
+    happened to the notebook; "stopped", {cell: the error that ended it}; "causes", {question: why its tests could do
+    nothing}; "changed", what the notebook tampered with.
     """
     deadline, blocked, notes = time.monotonic() + total, [], []
     tidy(notebook)
     for _ in range(ATTEMPTS):
-        done = once(lambda progress: limited(notebook, limit, progress, blocked), deadline)
+        end = deadline - RESERVE * (deadline - time.monotonic())
+        done = once(lambda progress, end=end: limited(notebook, limit, progress, blocked, end), deadline)
         if done.trouble is None and done.found:
             stopped = stopped_cells(notebook, done.seen)
             causes = causes_of(notebook, done.seen, stopped)
@@ -87,9 +90,13 @@ def number(notebook):
     return notebook
 
 
-def limited(notebook, limit, progress, blocked):
-    """The notebook with the alarm's cell first; the questions and tests in `blocked` count as failed."""
+def limited(notebook, limit, progress, blocked, end=math.inf):
+    """The notebook with the alarm's cell first; the questions and tests in `blocked` count as failed.
+
+    end: the time (time.monotonic) from which on each cell and test has a second only.
+    """
     text = LIMIT_CELL.read_text(encoding="utf-8").strip().replace("@LIMIT@", repr(float(limit)))
+    text = text.replace("@END@", repr(end) if math.isfinite(end) else "float('inf')")
     text = text.replace("@PROGRESS@", repr(str(progress))).replace("@BLOCKED@", repr(blocked))
     return number(nbformat.from_dict({**notebook, "cells": [nbformat.v4.new_code_cell(text), *notebook.cells]}))
 
