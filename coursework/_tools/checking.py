@@ -26,7 +26,7 @@ BREAKS = (
     "exit()",
 )
 LOOP = "\n\n\ndef {name}(*args, **keywords):\n    while True:\n        pass"
-LIMIT, LOOP_LIMIT = 60.0, 20.0  # seconds of the processor for a cell: as in `grade`; where loops are to be stopped
+LIMIT, LOOP_LIMIT = 60.0, 10.0  # seconds of the processor for a cell: as in `grade`; where loops are to be stopped
 KILL = "import os\nos._exit(3)"
 
 

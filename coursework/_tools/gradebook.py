@@ -31,7 +31,7 @@ class Gradebook:
         row = row | {"student": name_of(known) if known else handin.student, "id": handin.id, "notebook": handin.place}
         if self.roster.rows and known is None:
             row["suspicions"] = list(dict.fromkeys([*row.get("suspicions", []), "not in the roster"]))
-        self.rows.append((row, known))
+        self.rows = sorted([*self.rows, (row, known)], key=lambda pair: pair[0]["student"].casefold())
         if "set" in row:
             folder = self.out / row["set"]
             for name in ("details", "feedback"):

@@ -24,8 +24,8 @@ def broken_rules(notebook, folder) -> list[tuple[str, str]]:
         used = [name for source in own for name in used_names(_readable(source), names)]
         for word in forbids.get(question, []):
             hits = sorted({name for name in used if name == word or name.startswith(word + ".")})
-            found += [(question, f"the answer uses {hit}") for hit in hits]
-    return list(dict.fromkeys(found))
+            found += [(question, f"the answer uses {', '.join(hits)}")] if hits else []
+    return found
 
 
 def forbidden(archive) -> dict[str, list[str]]:
