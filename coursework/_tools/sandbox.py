@@ -28,6 +28,12 @@ import psutil
 GRACE = 5.0  # seconds beyond the last alarm before a cell counts as not to be stopped
 CHILD_SUBREAPER, PARENT_DEATH_SIGNAL = 36, 1  # of prctl(2)
 PASSED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "VIRTUAL_ENV", "OPENBLAS_CORETYPE")
+PROBE = """
+import importlib.util, subprocess, sys
+import otter
+assert importlib.util.find_spec("deepid_lite")
+subprocess.run([sys.executable, "-c", ""], check=True)  # as otter starts a kernel
+"""
 stop = threading.Event()  # set by Ctrl-C: what runs is ended
 
 
@@ -39,11 +45,18 @@ def apart() -> str:
     """
     if os.geteuid() == 0 and shutil.which("setpriv"):
         for way in ("users", "users who read all"):
-            again = "import subprocess, sys, otter; subprocess.run([sys.executable, '-c', 'import otter'], check=True)"
-            words = [*as_user(new_user(), way), sys.executable, "-c", again]  # otter starts a kernel, so try twice
-            if subprocess.run(words, capture_output=True, cwd="/").returncode == 0:
+            words = [*as_user(new_user(), way), sys.executable, "-c", PROBE]
+            if subprocess.run(words, capture_output=True, cwd="/", env=plain_env() | {"HOME": "/"}).returncode == 0:
                 return way
     return ""
+
+
+def plain_env() -> dict[str, str]:
+    """Those of the grader's variables that a notebook needs."""
+    env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    if path := os.environ.get("PYTHONPATH"):
+        env["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, filter(None, path.split(os.pathsep))))
+    return env
 
 
 def as_user(user: int, way: str) -> list[str]:
@@ -86,10 +99,7 @@ class Scratch:
 
     def run(self, command, progress, limit, deadline, cache=None):
         """`supervise` as this folder's user, with a home of its own and none of the grader's variables."""
-        env = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        if path := os.environ.get("PYTHONPATH"):
-            env["PYTHONPATH"] = os.pathsep.join(map(os.path.abspath, filter(None, path.split(os.pathsep))))
-        env |= dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR"), str(self.work))
+        env = plain_env() | dict.fromkeys(("HOME", "TMPDIR", "IPYTHONDIR", "MPLCONFIGDIR"), str(self.work))
         # one thread a notebook, so that two share two cores fairly; no talk of debuggers
         env |= {"OMP_NUM_THREADS": "1", "PYDEVD_DISABLE_FILE_VALIDATION": "1", "USER": "student", "LOGNAME": "student"}
         env |= {"DEEPID_CACHE": str(cache)} if cache else {}
