@@ -49,12 +49,14 @@ def runs_of(problem_set: ProblemSet) -> list[Run]:
     runs = [Run("the solution", {}, full, {}), Run("the untouched notebook", None, none, {})]
     for k in range(max(len(q.wrong) for q in questions)):
         wrong = {q.name: q.wrong[k] for q in questions if k < len(q.wrong)}
-        runs.append(Run(
-            f"wrong answers number {k + 1}",
-            {name: w.code for name, w in wrong.items()},
-            full | {name: full[name] - w.loses for name, w in wrong.items()},
-            {name: w.message for name, w in wrong.items()},
-        ))
+        runs.append(
+            Run(
+                f"wrong answers number {k + 1}",
+                {name: w.code for name, w in wrong.items()},
+                full | {name: full[name] - w.loses for name, w in wrong.items()},
+                {name: w.message for name, w in wrong.items()},
+            )
+        )
     for parity in (0, 1):
         half = questions[parity::2]
         answers = {q.name: BREAKS[i % len(BREAKS)] for i, q in enumerate(half)}

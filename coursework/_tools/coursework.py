@@ -1,8 +1,8 @@
 """Problem sets from their one source: build them, grade notebooks, check that both do what they should.
 
-    python coursework/_tools/coursework.py build ps1
-    python coursework/_tools/coursework.py grade submissions --roster class.csv
-    python coursework/_tools/coursework.py check
+python coursework/_tools/coursework.py build ps1
+python coursework/_tools/coursework.py grade submissions --roster class.csv
+python coursework/_tools/coursework.py check
 """
 
 import argparse

@@ -1,10 +1,10 @@
 """A class's points as they come in: tables for the teacher, Canvas and Moodle, and a page for each student.
 
-    out/points.csv             every hand-in, a line each, and who of the roster handed in nothing
-    out/SET/points.csv         one set: a line for each student, a column for each question
-    out/SET/canvas.csv         for Canvas' gradebook; moodle.csv for Moodle's grading worksheet
-    out/SET/feedback/NAME.md   what to send to the student
-    out/SET/details/NAME.json  everything, and what grading goes on from when it was interrupted
+out/points.csv             every hand-in, a line each, and who of the roster handed in nothing
+out/SET/points.csv         one set: a line for each student, a column for each question
+out/SET/canvas.csv         for Canvas' gradebook; moodle.csv for Moodle's grading worksheet
+out/SET/feedback/NAME.md   what to send to the student
+out/SET/details/NAME.json  everything, and what grading goes on from when it was interrupted
 """
 
 import csv
@@ -112,14 +112,16 @@ def moodle(rows):
     for row, known in rows:
         told = [f"{name} {facts['points']:g}/{facts['possible']:g}: {' '.join(facts['messages'])}"
                 for name, facts in row["questions"].items() if facts["messages"]]  # fmt: skip
-        lines.append({
-            "Identifier": column(known or {}, "identifier") or (f"Participant {row['id']}" if row["id"] else ""),
-            "Full name": row["student"],
-            "Email address": column(known or {}, "email address", "email"),
-            "Grade": f"{row['points']:g}",
-            "Maximum grade": f"{row['possible']:g}",
-            "Feedback comments": " | ".join(told),
-        })
+        lines.append(
+            {
+                "Identifier": column(known or {}, "identifier") or (f"Participant {row['id']}" if row["id"] else ""),
+                "Full name": row["student"],
+                "Email address": column(known or {}, "email address", "email"),
+                "Grade": f"{row['points']:g}",
+                "Maximum grade": f"{row['possible']:g}",
+                "Feedback comments": " | ".join(told),
+            }
+        )
     return columns, lines
 
 

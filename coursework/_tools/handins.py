@@ -157,6 +157,9 @@ def name_of(row) -> str:
     """How a row of the roster is called in our tables."""
     name = column(row, "student", "full name", "name")
     first, last = column(row, "first name", "given name"), column(row, "last name", "surname", "family name")
-    return name or f"{first} {last}".strip() or column(row, "identifier", "github_username", "username") or next(
-        value for value in row.values() if value
+    return (
+        name
+        or f"{first} {last}".strip()
+        or column(row, "identifier", "github_username", "username")
+        or next(value for value in row.values() if value)
     )
