@@ -98,7 +98,7 @@ def query(
     check_output(json, gallery, image, faces, features)
     opened, net, digest = _open(gallery, model)
     if not 1 <= k <= len(opened):
-        raise DataError(f"--k {k}: {gallery} holds {len(opened)} faces; ask for 1 to so many, or add faces")
+        raise DataError(f"--k {k}: {gallery} holds {len(opened)} faces; ask for 1 to {len(opened)}, or add some")
     found, names = _features(net, digest, image, faces, part, features)
     distances, indices = opened.search(_packed(found, opened.header), min(max(k, rerank), len(opened)), backend)
     scores = [None] * len(names)

@@ -49,6 +49,16 @@ def test_a_faiss_index_holds_all_codes(ten, tmp_path, monkeypatch):
     assert int.from_bytes(data[:4], "little") == 64 and data[4:] == ten.codes.tobytes()
 
 
+if codes.faiss():
+
+    def test_faiss_reads_the_exported_index(ten, tmp_path):
+        faiss = codes.faiss()
+        index = faiss.read_index_binary(str(export(ten, tmp_path / "codes.faiss", "faiss")[0]))
+        assert (index.d, index.ntotal) == (64, 10)
+        distances, indices = index.search(np.ascontiguousarray(ten.codes[:3]), 1)
+        assert indices.ravel().tolist() == [0, 1, 2] and not distances.any()
+
+
 def test_without_faiss_its_format_is_refused(ten, tmp_path, monkeypatch):
     monkeypatch.setattr(codes, "faiss", lambda: None)
     with pytest.raises(DataError, match="pip install"):
