@@ -55,7 +55,12 @@ def sweep(path):
 def write_json(path, content):
     """Write a dict as JSON; numbers that are not finite, which JSON lacks, become null."""
     with replacing(path) as part:
-        part.write_text(json.dumps(_finite(content), indent=1, allow_nan=False) + "\n", encoding="utf-8")
+        part.write_text(as_json(content) + "\n", encoding="utf-8")
+
+
+def as_json(content):
+    """The text that `write_json` writes."""
+    return json.dumps(_finite(content), indent=1, allow_nan=False)
 
 
 def read_json(path, remedy):

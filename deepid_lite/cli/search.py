@@ -6,7 +6,9 @@ from typing import Annotated, Literal
 import numpy as np
 import typer
 
-from deepid_lite.errors import DataError
+from deepid_lite.cli.checks import check_output
+from deepid_lite.cli.output import printable, report, say
+from deepid_lite.errors import DataError, checked_features
 
 search_app = typer.Typer(
     no_args_is_help=True,
@@ -14,7 +16,7 @@ search_app = typer.Typer(
     help="Find a face among many by the binary codes of its features: build a gallery, then query it.",
 )
 
-Folder = Annotated[Path, typer.Argument(metavar="GALLERY", help="folder of the gallery")]
+GalleryFile = Annotated[Path, typer.Argument(metavar="GALLERY", help="file of the gallery")]
 Faces = Annotated[
     str | None,
     typer.Option(
@@ -25,7 +27,7 @@ Part = Annotated[str | None, typer.Option("--part", help="of synthetic or celeba
 Features = Annotated[
     Path | None,
     typer.Option(
-        "--features", help=".npz with features (N, D) of picture and mirror side by side, and names (N,) if known"
+        "--features", help=".npz with features (N, D) of picture and flip side by side, and names (N,) if known"
     ),
 ]
 Model = Annotated[str | None, typer.Option("--model", help="default: the model that the gallery was built with")]
@@ -33,43 +35,45 @@ Model = Annotated[str | None, typer.Option("--model", help="default: the model t
 
 @search_app.command()
 def build(
-    gallery: Folder,
+    gallery: GalleryFile,
     faces: Faces = None,
     part: Part = None,
     features: Features = None,
     model: Annotated[str, typer.Option(help="lite, webfaces, or a model.safetensors that train wrote")] = "lite",
     picture_only: Annotated[
-        bool, typer.Option("--picture-only", help="codes of the picture without its mirror image: half the bytes")
+        bool, typer.Option("--picture-only", help="codes of the picture without its flip: half the bytes")
     ] = False,
     keep_features: Annotated[
-        bool, typer.Option("--keep-features", help="keep the real features too, for `query --rerank`")
+        bool, typer.Option("--keep-features", help="keep the float features too, for `query --rerank`")
     ] = False,
 ):
     """Make a new GALLERY of the faces in a folder, or of saved features."""
     from deepid_lite.neurons.gallery import Gallery
 
+    Gallery.check_new(gallery)
     net, digest = _model(model)
     found, names = _features(net, digest, faces=faces, part=part, file=features)
     width = found.shape[1]
-    bits = width // 2 if picture_only else width
     if Path(model).suffix == ".safetensors":
         model = str(Path(model).resolve())  # so that `query` finds it from any folder
-    held_out = width if keep_features else 0
-    made = Gallery.create(gallery, bits, model, digest, held_out, mirror=not picture_only, neurons=width // 2)
-    _report(made.append(_packed(made, found), names, found if keep_features else None))
+    facts = {"mirror": not picture_only, "neurons": width // 2}
+    bits, kept = width // 2 if picture_only else width, width if keep_features else 0
+    first = _packed(found, facts), names, found if keep_features else None
+    _describe(Gallery.create(gallery, bits, model, digest, kept, first, **facts))
 
 
 @search_app.command()
-def add(gallery: Folder, faces: Faces = None, part: Part = None, features: Features = None, model: Model = None):
+def add(gallery: GalleryFile, faces: Faces = None, part: Part = None, features: Features = None, model: Model = None):
     """Add faces to a GALLERY; several processes may do so at once."""
     opened, net, digest = _open(gallery, model)
     found, names = _features(net, digest, faces=faces, part=part, file=features)
-    _report(opened.append(_packed(opened, found), names, found if opened.header["features"] else None))
+    kept = found if opened.header["features"] else None
+    _describe(opened.append(_packed(found, opened.header), names, kept))
 
 
 @search_app.command()
 def query(
-    gallery: Folder,
+    gallery: GalleryFile,
     image: Annotated[
         Path | None, typer.Option("--image", help="one picture of an aligned face; it is scaled to fill the frame")
     ] = None,
@@ -84,55 +88,52 @@ def query(
     backend: Annotated[
         Literal["faiss", "numpy"] | None, typer.Option(help="default: faiss where it is installed; same answers")
     ] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="also write the answers to this file")] = None,
+    json: Annotated[
+        Path | None, typer.Option("--json", help="also write the answers to this file; -: them alone, to the terminal")
+    ] = None,
 ):
     """The K most similar faces of a GALLERY with their names and Hamming distances, the nearest first."""
     if rerank and rerank < k:
         raise DataError(f"--rerank {rerank}: fewer than the {k} names to show; give at least --k")
+    check_output(json, gallery, image, faces, features)
     opened, net, digest = _open(gallery, model)
+    if not 1 <= k <= len(opened):
+        raise DataError(f"--k {k}: {gallery} holds {len(opened)} faces; ask for 1 to {len(opened)}, or add some")
     found, names = _features(net, digest, image, faces, part, features)
-    if len(opened) and k > len(opened):
-        raise DataError(f"--k {k}: {gallery} holds {len(opened)} faces; ask for at most {len(opened)}")
-    distances, indices = opened.search(_packed(opened, found), min(max(k, rerank), len(opened) or k), backend)
-    scores = None
+    distances, indices = opened.search(_packed(found, opened.header), min(max(k, rerank), len(opened)), backend)
+    scores = [None] * len(names)
     if rerank:
         scores, distances, indices = opened.rerank(distances, indices, found, net.verifier)
-    answers = [
-        _answer(name, opened, indices[row, :k], distances[row, :k], None if scores is None else scores[row, :k])
-        for row, name in enumerate(names)
-    ]
-    for answer in answers:
-        _show(answer, opened.header["bits"])
-    if json:
-        from deepid_lite.files import write_json
-
-        write_json(json, {"gallery": str(gallery), "bits": opened.header["bits"], "answers": answers})
+    answers = [_answer(opened, k, *row) for row in zip(names, indices, distances, scores, strict=True)]
+    bits = opened.header["bits"]
+    text = "\n".join(_shown(answer, bits) for answer in answers)
+    report(text, {"gallery": str(gallery), "bits": bits, "answers": answers}, json)
 
 
 @search_app.command()
-def info(gallery: Folder):
+def info(gallery: GalleryFile):
     """What is in a GALLERY; also checks that nothing in it is damaged."""
     from deepid_lite.neurons.gallery import Gallery
 
     opened = Gallery.open(gallery)
-    _report(opened)
+    opened.verify()
+    _describe(opened)
     for key, value in opened.header.items():
-        if key not in ("files", "count"):
-            print(f"{key}: {value}")
+        say(f"{printable(key)}: {printable(value)}")
 
 
 @search_app.command()
 def export(
-    gallery: Folder,
+    gallery: GalleryFile,
     out: Annotated[Path, typer.Argument(help="file to write; the names go to OUT.names.txt")],
     form: Annotated[Literal["npy", "bvecs", "faiss"], typer.Option("--format", help="npy: uint8 (N, bytes)")] = "npy",
 ):
     """Write all codes of a GALLERY for another program, as a vector database loads them."""
     from deepid_lite.neurons.gallery import Gallery
-    from deepid_lite.neurons.gallery import export as write
+    from deepid_lite.neurons.gallery_export import export as write
 
     for path in write(Gallery.open(gallery), out, form):
-        print(path)
+        say(printable(path))
 
 
 # what the commands share
@@ -145,16 +146,19 @@ def _model(name):
     return net, weights_hash(net)
 
 
-def _open(folder, model):
-    """The gallery, and the model that it was built with, or another that must be the same one."""
+def _open(path, name):
+    """The gallery, and the model that it was built with: bits of two nets cannot be compared."""
     from deepid_lite.neurons.gallery import Gallery
 
-    opened = Gallery.open(folder)
+    opened = Gallery.open(path)
+    made_by = opened.header["model_hash"]
     try:
-        net, digest = _model(model or opened.header["model"])
+        net, digest = _model(name or opened.header["model"])
     except DataError as error:
         raise DataError(f"{error}; or give the gallery's model by --model") from None
-    opened.require_model(digest)
+    if digest != made_by:
+        said = f"{path}: its codes are of model {opened.header['model']} ({made_by[:8]}), and this is another"
+        raise DataError(f"{said} ({digest[:8]}); give the right --model or build a gallery of this one")
     return opened, net, digest
 
 
@@ -194,47 +198,45 @@ def _saved(path, width, digest):
             found = stored["features"]
             names = stored["names"] if "names" in stored else [f"{path.stem}/{i}" for i in range(len(found))]
             made_by = str(stored["model_hash"]) if "model_hash" in stored else digest
+            n_names = len(names)
     except OSError as error:
         raise DataError(f"{path}: {error.strerror or 'no .npz file'}; check the path") from None
     except Exception:  # whatever a damaged file makes of zip and npy
         raise DataError(f"{path}: no readable .npz with an array `features` (N, {width})") from None
-    if found.ndim != 2 or found.shape[1] != width or found.dtype.kind not in "fiu":
-        raise DataError(f"{path}: features {found.shape}, and this model makes (N, {width}), picture and mirror")
-    if not len(found) or len(names) != len(found):
-        raise DataError(f"{path}: {len(names)} names for {len(found)} faces; give one each, at least one")
+    found = checked_features(found, f"{path}: features")
+    if found.ndim != 2 or found.shape[1] != width or not len(found):
+        raise DataError(f"{path}: features {found.shape}, and this model makes (N, {width}), picture and flip")
+    if n_names != len(found):
+        raise DataError(f"{path}: {n_names} names for {len(found)} faces; give one each")
     if made_by != digest:
         raise DataError(f"{path}: features of another model ({made_by[:8]}, not {digest[:8]})")
-    bad = np.argwhere(~np.isfinite(found))
-    if len(bad):
-        raise DataError(f"{path}: {len(bad)} features are NaN or inf, the first of face {bad[0][0]}; drop those faces")
     return found.astype(np.float32), [str(name) for name in names]
 
 
-def _packed(gallery, features):
-    """Codes of the picture's neurons alone, or of its mirror's too, as the gallery was built."""
+def _packed(features, header):
+    """Codes of the picture's neurons alone, or of its flip's too, as the gallery was built."""
     from deepid_lite.neurons import codes
 
-    half = features if gallery.header.get("mirror", True) else features[:, : features.shape[1] // 2]
+    half = features if header.get("mirror", True) else features[:, : features.shape[1] // 2]
     return codes.pack(codes.binarise(half))
 
 
-def _report(gallery):
+def _describe(gallery):
     n, size = len(gallery), gallery.header["bits"] // 8
-    print(f"{gallery.folder}: {n:,} faces, {size} bytes each ({n * size / 1e6:.2f} MB of codes)")
+    say(f"{printable(gallery.path)}: {n:,} faces, {size} bytes each ({n * size / 1e6:.2f} MB of codes)")
 
 
-def _answer(name, gallery, indices, distances, scores):
-    found = [
-        {"name": gallery.names[i], "index": int(i), "distance": int(d)} for i, d in zip(indices, distances, strict=True)
-    ]
+def _answer(gallery, k, name, indices, distances, scores):
+    rows = zip(indices[:k].tolist(), distances[:k].tolist(), strict=True)
+    found = [{"name": gallery.names[index], "index": index, "distance": distance} for index, distance in rows]
     if scores is not None:
-        for entry, score in zip(found, scores, strict=True):
-            entry["score"] = round(float(score), 3)
+        found = [entry | {"score": round(float(s), 3)} for entry, s in zip(found, scores[:k], strict=True)]
     return {"query": name, "found": found}
 
 
-def _show(answer, bits):
-    print(answer["query"])
+def _shown(answer, bits):
+    lines = [printable(answer["query"])]
     for place, entry in enumerate(answer["found"], 1):
         score = f"  {entry['score']:8.2f} nats" if "score" in entry else ""
-        print(f"{place:4}  {entry['distance']:4} of {bits} bits{score}  {entry['name']}")
+        lines.append(f"{place:4}  {entry['distance']:4} of {bits} bits{score}  {printable(entry['name'])}")
+    return "\n".join(lines)

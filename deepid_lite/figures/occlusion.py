@@ -11,7 +11,7 @@ import seaborn as sns
 from deepid_lite.faces.alignment import align
 from deepid_lite.faces.synthetic import people as synthetic
 from deepid_lite.figures.style import COLOURS, present
-from deepid_lite.neurons.occlusion import FRACTIONS, LEFT, SIZES, TOP, cover_block, cover_from_below, spread
+from deepid_lite.neurons.occlusion import FRACTIONS, LEFT, SIZES, TOP, occlude_block, occlude_from_below, spread
 
 # curve -> (colour, marker, line); nulls are grey and dotted
 STYLE = {
@@ -28,7 +28,7 @@ def figure_14(result=None, reference=None, person=7):
     face = synthetic_face(person)
     fig, axes = plt.subplots(2, 8, figsize=(7, 2.15), layout="compressed")
     for column, (fraction, size) in enumerate(zip((0, *FRACTIONS), (0, *SIZES), strict=True)):
-        shown = cover_from_below(face, fraction), cover_block(face, size, index=[column])
+        shown = occlude_from_below(face, fraction), occlude_block(face, size, index=[column])
         titles = ("original", "original") if column == 0 else (f"{100 * fraction:.0f} %", f"{size} × {size}")
         for ax, image, title in zip(axes[:, column], shown, titles, strict=True):
             ax.imshow(image[0], interpolation="nearest")

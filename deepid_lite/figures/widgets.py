@@ -11,7 +11,7 @@ from importlib import resources
 import numpy as np
 from PIL import Image
 
-from deepid_lite.neurons.occlusion import FRACTIONS, SIZES, cover_block, cover_from_below
+from deepid_lite.neurons.occlusion import FRACTIONS, SIZES, occlude_block, occlude_from_below
 from deepid_lite.verification.evaluation import face_features
 
 
@@ -36,8 +36,8 @@ def occlusion_widget(model, probes, partners, threshold, fractions=FRACTIONS, si
     people; the first are covered, the second stay clean. threshold: nats, from clean pairs. Returns the HTML.
     """
     clean = model.verifier[:-1].transform(face_features(model, partners))
-    more = {"from below": [cover_from_below(probes, f) for f in (0, *fractions)],
-            "random block": [cover_block(probes, n) for n in (0, *sizes)]}  # fmt: skip
+    more = {"from below": [occlude_from_below(probes, f) for f in (0, *fractions)],
+            "random block": [occlude_block(probes, n) for n in (0, *sizes)]}  # fmt: skip
     covered = np.stack([np.stack(levels) for levels in more.values()])  # (kinds, levels, 2, 144, 128, 3)
     features = face_features(model, covered.reshape(-1, *probes.shape[1:]))
     z = model.verifier[:-1].transform(features)

@@ -1,10 +1,10 @@
 """Binary codes: which neurons are active, as bits; their Hamming distance, and exact search among millions of them.
 
 A neuron is active where its rectified feature is above 0 [DeepID2+, sections 1 and 5.1]. One bit a neuron: 512 neurons
-are 64 bytes, and 128 bytes with the mirror image's, where the real features take 2,048 and 4,096.
+are 64 bytes, and 128 bytes with the flip's, where the float features take 2,048 and 4,096.
 
 `bits` are bool (N, B), `codes` are the same bits packed: uint8 (N, B / 8). **Bit order**: bit i is bit i mod 8 of byte
-i // 8, the lowest first. faiss packs real vectors in this order. A Hamming distance does not depend on it, as long as
+i // 8, the lowest first. faiss packs float vectors in this order. A Hamming distance does not depend on it, as long as
 all codes follow one.
 """
 
@@ -12,8 +12,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from deepid_lite.errors import DataError
-from deepid_lite.neurons import sparsity
+from deepid_lite.errors import DataError, checked_features
 
 BLOCK = 1 << 20  # bytes of codes that are compared at a time: they stay in the processor's cache
 ORDERS = ("random", "entropy", "variance")
@@ -21,7 +20,7 @@ ORDERS = ("random", "entropy", "variance")
 
 def binarise(features, threshold=0.0):
     """Features (N, D) -> bits, bool (N, D): true where a feature is above the threshold, a number or (D,)."""
-    return _real(features) > threshold
+    return _rows(features) > threshold
 
 
 def pack(bits):
@@ -85,12 +84,12 @@ def faiss():
 
 
 def order_bits(features, how, seed=0):
-    """In which order to keep bits when only some fit: permutation (D,) of the columns of real features (N, D).
+    """In which order to keep bits when only some fit: permutation (D,) of the columns of float features (N, D).
 
-    "random"; "entropy": bits closest to active on half of the images first; "variance": neurons whose real features
+    "random"; "entropy": bits closest to active on half of the images first; "variance": neurons whose float features
     vary most first. Equal ones keep the order of the columns. Choose on people who are not tested.
     """
-    features = _real(features)
+    features = _rows(features)
     if how not in ORDERS:
         raise DataError(f"order {how!r}: use one of {', '.join(ORDERS)}")
     if how == "random":
@@ -106,7 +105,7 @@ def random_projection_bits(features, n_bits, seed=0, mean=0.0):
     The share of unequal bits of two features estimates the angle between them over pi [Charikar, STOC 2002].
     features: (N, D); mean: (D,) of people who are not tested. The first columns do not depend on n_bits.
     """
-    features = _real(features)
+    features = _rows(features)
     rng = np.random.default_rng(seed)
     planes = np.stack([rng.standard_normal(features.shape[1], np.float32) for _ in range(n_bits)], axis=1)
     out = np.empty((len(features), n_bits), bool)
@@ -114,11 +113,6 @@ def random_projection_bits(features, n_bits, seed=0, mean=0.0):
         block = np.asarray(features[start : start + 1024], np.float32) - np.asarray(mean, np.float32)
         out[start : start + 1024] = block @ planes > 0
     return out
-
-
-def entropy(bits):
-    """Entropy in bits of each column of bits (N, B) -> (B,): 1 for a bit that is on half of the time."""
-    return sparsity.entropy(np.asarray(bits).mean(0))
 
 
 # how it is done
@@ -180,38 +174,7 @@ def _words(codes):
 def _distances(columns, word):
     """Unequal bits between words (W, n) and one code (W,) -> (n,), in the smallest type that always holds them."""
     unequal = columns ^ word[:, None]
-    return _count(unequal).sum(0, dtype=np.uint16 if 64 * len(word) < 2**16 else np.int32)
-
-
-@lru_cache
-def _table():
-    """Bits that are set in each number of two bytes."""
-    numbers = np.arange(1 << 16, dtype=np.uint16).view(np.uint8).reshape(-1, 2)
-    return np.unpackbits(numbers, axis=1).sum(1, dtype=np.uint8)
-
-
-def _count_by_table(words):
-    """What np.bitwise_count does, for NumPy before 2.0."""
-    return _table()[words.view(np.uint16)].reshape(*words.shape, 4).sum(-1, dtype=np.uint8)
-
-
-_count = getattr(np, "bitwise_count", _count_by_table)
-
-
-# checks
-
-
-def _real(features):
-    features = np.asarray(features)
-    if features.ndim != 2 or not features.shape[1]:
-        raise DataError(f"features {features.shape}: give (N, D), one row a face")
-    bad = np.argwhere(~np.isfinite(features))
-    if len(bad):
-        row, column = bad[0]
-        raise DataError(
-            f"features: {len(bad)} values are NaN or inf, the first in row {row}, column {column}: drop those faces"
-        )
-    return features
+    return np.bitwise_count(unequal).sum(0, dtype=np.uint16 if 64 * len(word) < 2**16 else np.int32)
 
 
 def checked(codes, name="codes"):
@@ -229,3 +192,10 @@ def _alike(a, b, first="first codes", second="second codes"):
             f"{second}: {8 * b.shape[1]} bits, and {first} have {8 * a.shape[1]}: both must come from one model"
         )
     return a, b
+
+
+def _rows(features):
+    features = checked_features(features)
+    if features.ndim != 2 or not features.shape[1]:
+        raise DataError(f"features {features.shape}: give (N, D), one row a face")
+    return features

@@ -1,4 +1,4 @@
-"""Sunglasses and masks drawn from five landmarks: covers that people wear, beyond the paper's black areas.
+"""Sunglasses and masks drawn from five landmarks: occlusions that people wear, beyond the paper's black areas.
 
 Shapes are given in a face's own axes, so that they follow its place, size, roll and, roughly, its turn: `across` is the
 vector from eye to eye, `down` that from between the eyes to between the corners of the mouth.
@@ -20,7 +20,7 @@ def sunglasses(images, landmarks):
     return _worn(images, landmarks, _draw_glasses)
 
 
-def mask(images, landmarks):
+def surgical_mask(images, landmarks):
     """A surgical mask from the bridge of the nose to below the chin; otherwise as `sunglasses`."""
     return _worn(images, landmarks, _draw_mask)
 
@@ -33,7 +33,7 @@ def _worn(images, landmarks, draw):
             " wanted uint8 (N, H, W, 3) and (N, 5, 2)"
         )
     if not np.isfinite(landmarks).all():
-        raise DataError("disguise: a landmark is not finite; mend or drop that row")
+        raise DataError("disguise: a landmark is not finite; correct or drop that row")
     return np.stack([draw(image, points) for image, points in zip(images, landmarks, strict=True)]) if len(
         images) else images.copy()  # fmt: skip
 

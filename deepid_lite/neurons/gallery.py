@@ -1,24 +1,19 @@
-"""A face gallery on disk: packed codes, a name for each, and if wanted the real features for a second look.
+"""A face gallery in one SQLite file: packed codes, a name for each, and if wanted the float features for a second look.
 
-A folder of plain files that only ever grow:
-
-    codes.bin     B / 8 bytes a face, in the bit order of codes.py, mapped into memory when it is searched
-    names.txt     one name a line, UTF-8
-    features.bin  optional: the real features as two-byte floats, for Joint Bayesian
-    header.json   how many faces, how many bytes of names, checksums, the model that made the codes
-
-**The header decides.** An append takes the lock, cuts off what lies beyond the header's counts (a torn append of a
-process that died), adds its data, forces them to disk and only then renames a new header into place. So a reader sees
-all of an append or nothing of it, needs no lock, and two processes that append at once wait for each other.
+Rows are only ever added, each append in one transaction that is on the disk before `append` returns. SQLite's
+write-ahead log gives the rest: a process that dies leaves nothing half done, several may append, readers go on reading.
+(They share memory, so keep a gallery on a disk of this machine, not on a network drive.) Every blob ends with a
+checksum over it and its place, so that a changed byte is told.
 """
 
-import fcntl
 import json
 import os
-import time
+import sqlite3
+import unicodedata
 import zlib
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -26,96 +21,105 @@ import numpy as np
 from deepid_lite.errors import DataError
 from deepid_lite.neurons import codes
 
-FORMAT = 1
-CODES, NAMES, FEATURES, HEADER = "codes.bin", "names.txt", "features.bin", "header.json"
 LOCK_SECONDS = 600  # an append takes seconds; whoever holds the lock that long is stuck
+TABLES = (
+    "CREATE TABLE header (facts BLOB NOT NULL)",  # JSON
+    "CREATE TABLE appends (last INTEGER PRIMARY KEY, names BLOB NOT NULL, codes BLOB NOT NULL)",  # last: faces so far
+    "CREATE TABLE features (face INTEGER PRIMARY KEY, fp16 BLOB NOT NULL)",
+)
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """An open gallery: the N faces that it held when it was opened or appended to.
+    """An open gallery: the first `count` faces of the file, whatever is added to it later.
 
-    codes: uint8 (N, bits / 8), a memory map. names: N texts. features: fp16 (N, D), a memory map, or None.
-    header: the facts of header.json; `bits`, `features` (D or 0), `model` and `model_hash` never change.
+    header: `bits`, `features` (D or 0), `model`, `model_hash` and other facts, which never change. DataError where
+    `codes`, `names` or features are damaged.
     """
 
-    folder: Path
+    path: Path
     header: dict
-    codes: np.ndarray
-    names: list[str]
-    features: np.ndarray | None
+    count: int
 
     def __len__(self):
-        return self.header["count"]
+        return self.count
 
     @classmethod
-    def create(cls, folder, bits, model, model_hash, features=0, **facts):
-        """A new gallery without faces. bits: length of a code; features: D to keep the real features too, or 0.
+    def create(cls, path, bits, model, model_hash, features=0, faces=None, **facts):
+        """A new gallery. bits: length of a code; features: D to keep float features of that width too, or 0.
 
-        model, model_hash: name and hash of the net that makes the codes. facts: anything else to remember, for JSON.
+        model, model_hash: name and hash of the net that makes the codes. faces: what `append` takes, to begin with; if
+        they are refused there is no gallery. facts: anything else to remember, for JSON.
         """
-        folder = Path(folder)
         if bits < 8 or bits % 8:
             raise DataError(f"{bits} bits: a code has a multiple of 8")
-        with _explained(folder):
-            folder.mkdir(parents=True, exist_ok=True)
-            with _lock(folder):
-                if os.listdir(folder) not in ([], [".lock"]):
-                    raise DataError(f"{folder}: not empty; add to a gallery with `add`, or choose a new folder")
-                for name in (CODES, NAMES, FEATURES)[: 3 if features else 2]:
-                    (folder / name).touch()
-                header = {"format": FORMAT, "count": 0, "bits": int(bits), "features": int(features)}
-                header |= {"model": model, "model_hash": model_hash, **facts}
-                header["files"] = {name: {"bytes": 0, "crc32": 0} for name in _files(header)}
-                _write_header(folder, header)
-        return cls.open(folder)
+        header = {"bits": int(bits), "features": int(features), "model": model, "model_hash": model_hash, **facts}
+        new = cls(Path(path), header, 0)
+        data = new._checked(*faces) if faces else None
+        with _connected(path, create=True) as db:
+            db.execute("BEGIN IMMEDIATE")
+            _require_new(db, path)
+            for table in TABLES:
+                db.execute(table)
+            db.execute("INSERT INTO header VALUES (?)", (_sealed(json.dumps(header).encode()),))
+            count = _insert(db, *data) if faces else 0
+            db.execute("COMMIT")
+            db.execute("PRAGMA journal_mode = WAL")
+        return cls(new.path, header, count)
+
+    @staticmethod
+    def check_new(path):
+        """DataError where `create` will be refused: to know it before the features are computed."""
+        with _connected(Path(path), create=True) as db:
+            _require_new(db, path)
 
     @classmethod
-    def open(cls, folder, verify=True):
-        """The gallery in this folder. verify: read everything once and compare checksums."""
-        folder = Path(folder)
-        header = _read_header(folder)
-        data = {name: _mapped(folder / name, facts, verify) for name, facts in header["files"].items()}
-        names = data[NAMES].tobytes().decode("utf-8", "replace").split("\n")[:-1]
-        if len(names) != header["count"]:
-            raise DataError(f"{folder / NAMES}: {len(names)} names for {header['count']} faces; {_REBUILD}")
-        features = None
-        if FEATURES in data:
-            features = data[FEATURES].view(np.float16).reshape(-1, header["features"])
-        return cls(folder, header, data[CODES].reshape(-1, header["bits"] // 8), names, features)
-
-    def require_model(self, model_hash):
-        """Refuse a net other than the one that made these codes: bits of two nets cannot be compared."""
-        made_by = self.header["model_hash"]
-        if made_by != model_hash:
-            raise DataError(
-                f"{self.folder}: its codes are of model {self.header['model']} ({made_by[:8]}), and this is another"
-                f" ({model_hash[:8]}); give the right --model or build a gallery of this one"
-            )
+    def open(cls, path):
+        """The gallery in this file, with all faces that are in it now."""
+        path = Path(path)
+        with _connected(path) as db:
+            return cls(path, _header(db, path), _count(db))
 
     def append(self, new, names, features=None):
         """Add faces: codes uint8 (n, bits / 8), n names, and features (n, D) where they are kept -> the Gallery now.
 
         All of them are in the gallery afterwards, in this order and without others between them, or none.
         """
-        new = codes.checked(new, "codes")
-        names = [str(name) for name in names]
-        self._check(new, names, features)
-        data = {CODES: np.ascontiguousarray(new).tobytes(), NAMES: "".join(f"{n}\n" for n in names).encode("utf-8")}
-        if features is not None:
-            data[FEATURES] = np.asarray(features).astype("<f2").tobytes()
-        with _explained(self.folder), _lock(self.folder):
-            header = _read_header(self.folder)  # another process may have added faces since this one was opened
-            for name, facts in header["files"].items():
-                header["files"][name] = _extend(self.folder / name, facts, data[name])
-            header["count"] += len(new)
-            _write_header(self.folder, header)
-        return Gallery.open(self.folder, verify=False)
+        data = self._checked(new, names, features)
+        with _connected(self.path) as db:
+            db.execute("BEGIN IMMEDIATE")
+            if _header(db, self.path) != self.header:
+                raise DataError(f"{self.path}: was built again meanwhile; open it again")
+            count = _insert(db, *data)
+            db.execute("COMMIT")
+        return Gallery(self.path, self.header, count)
+
+    @cached_property
+    def codes(self):
+        """Packed codes, uint8 (N, bits / 8)."""
+        found = np.empty((self.count, self.header["bits"] // 8), np.uint8)
+        for first, last, block in self._appends("codes"):
+            found[first:last] = np.frombuffer(block, np.uint8).reshape(last - first, -1)
+        return found
+
+    @cached_property
+    def names(self):
+        """N texts of one line each."""
+        return [name for *_, block in self._appends("names") for name in str(block, "utf-8").split("\n")]
+
+    def kept_features(self, faces):
+        """The features of faces by their numbers (n,) -> float32 (n, D)."""
+        if not self.header["features"]:
+            raise DataError(f"{self.path}: holds codes only; build it with --keep-features to re-rank")
+        found = np.empty((len(faces), self.header["features"]), np.float32)
+        with _connected(self.path) as db:
+            for row, face in enumerate(map(int, faces)):
+                (blob,) = db.execute("SELECT fp16 FROM features WHERE face = ?", (face,)).fetchone() or (None,)
+                found[row] = np.frombuffer(_unsealed(blob, self.path, face), "<f2")
+        return found
 
     def search(self, queries, k, backend=None):
         """The k nearest faces of packed codes (Q, bits / 8): distances (Q, k), indices (Q, k); see codes.search."""
-        if not len(self):
-            raise DataError(f"{self.folder}: the gallery is empty; add faces with `deepid search add`")
         return codes.search(self.codes, queries, k, backend)
 
     def rerank(self, distances, indices, query_features, verifier):
@@ -124,182 +128,104 @@ class Gallery:
         query_features: (Q, D) as those that the gallery keeps. verifier: a fitted pipeline that ends in JointBayesian.
         Scores, in nats, fall along a row; of equal scores the candidate that search had first stays first.
         """
-        if self.features is None:
-            raise DataError(f"{self.folder}: holds codes only; build it with --keep-features to re-rank")
-        wanted, place = np.unique(indices, return_inverse=True)
-        z = verifier[:-1].transform(self.features[wanted].astype(np.float32))
-        mine = np.repeat(verifier[:-1].transform(query_features), indices.shape[1], axis=0)
-        scores = verifier[-1].score_pairs(mine, z[place.ravel()]).reshape(indices.shape)
+        candidates, place = np.unique(indices, return_inverse=True)
+        features = self.kept_features(candidates)
+        z = verifier[:-1].transform(features)
+        probes = np.repeat(verifier[:-1].transform(query_features), indices.shape[1], axis=0)
+        scores = verifier[-1].score_pairs(probes, z[place.ravel()]).reshape(indices.shape)
         order = np.argsort(-scores, axis=1, kind="stable")
-        return tuple(np.take_along_axis(found, order, 1) for found in (scores, distances, indices))
+        return tuple(np.take_along_axis(values, order, 1) for values in (scores, distances, indices))
 
-    def save(self, folder):
-        """A copy of the faces that are open here, in a new folder -> its Gallery."""
-        extra = {k: v for k, v in self.header.items() if k not in ("format", "count", "files")}
-        copy = Gallery.create(folder, **extra)
-        return copy.append(self.codes, self.names, self.features) if len(self) else copy
+    def verify(self):
+        """Read all of it once: DataError where a byte has changed."""
+        if len(self.names) != len(self.codes):
+            raise DataError(f"{self.path}: {len(self.names)} names for {len(self)} faces; build the gallery again")
+        for start in range(0, len(self), 1024) if self.header["features"] else ():
+            self.kept_features(range(start, min(start + 1024, len(self))))
 
-    def _check(self, new, names, features):
-        if new.shape[1] * 8 != self.header["bits"]:
-            raise DataError(f"{self.folder}: codes of {self.header['bits']} bits, new ones have {8 * new.shape[1]}")
-        if len(names) != len(new):
-            raise DataError(f"{self.folder}: {len(names)} names for {len(new)} codes")
-        bad = next((name for name in names if "\n" in name or "\r" in name or _surrogate(name)), None)
-        if bad is not None:
-            raise DataError(f"name {bad!r}: a line break or broken text in it; rename the face")
-        wanted = self.header["features"]
-        if wanted and (features is None or np.shape(features) != (len(new), wanted)):
-            got = "none" if features is None else np.shape(features)
-            raise DataError(f"{self.folder}: keeps features ({len(new)}, {wanted}) beside the codes, got {got}")
-        if not wanted and features is not None:
-            raise DataError(f"{self.folder}: holds codes only; it was built without --keep-features")
-        if features is not None and not (np.abs(features) <= np.finfo(np.float16).max).all():
+    def _appends(self, column):
+        """(first face, one past the last, bytes) of every append."""
+        query, first = f"SELECT last, {column} FROM appends WHERE last <= ? ORDER BY last", 0
+        with _connected(self.path) as db:
+            for last, blob in db.execute(query, (self.count,)):
+                yield first, last, _unsealed(blob, self.path, (column, first, last))
+                first = last
+
+    def _checked(self, new, names, features=None):
+        """Faces that fit: n, the bytes of their names and of their codes, and their features as fp16."""
+        new, n, width = codes.checked(new, "codes"), len(names), self.header["features"]
+        wanted = (n, self.header["bits"] // 8), (n, width) if width else None
+        got = new.shape, None if features is None else np.shape(features)
+        if got != wanted:
+            says = f"{n} names, codes and features {got}, and this gallery takes {wanted}"
+            raise DataError(f"{self.path}: {says}; give each face one of each, features only with --keep-features")
+        for name in map(str, names):
+            if not name.isprintable() and any(unicodedata.category(c) in ("Cc", "Cs", "Zl", "Zp") for c in name):
+                raise DataError(f"name {name!a}: a line break, control character or broken text in it; rename the face")
+        if width and not (np.abs(features) <= np.finfo(np.float16).max).all():
             raise DataError("features: NaN, inf or above 65,504, which two-byte floats cannot hold; drop those faces")
-
-
-# export
-
-
-def export(gallery, path, form):
-    """Write all codes for another program, and their names beside them: the files written.
-
-    "npy": uint8 (N, bits / 8), as NumPy, Milvus or a loader of your own read it; "bvecs": for each code a little-endian
-    int32 with its bytes, then these bytes; "faiss": an IndexBinaryFlat for faiss.read_index_binary.
-    """
-    writers = {"npy": _write_npy, "bvecs": _write_bvecs, "faiss": _write_faiss}
-    path = Path(path)
-    if form not in writers:
-        raise DataError(f"format {form!r}: use one of {', '.join(writers)}")
-    if not len(gallery):
-        raise DataError(f"{gallery.folder}: the gallery is empty; there is nothing to export")
-    names = path.with_name(path.name + ".names.txt")
-    beside = path.with_name(f".{path.name}.part")
-    with _explained(path):
-        try:
-            writers[form](beside, np.ascontiguousarray(gallery.codes))
-            names.write_text("".join(f"{name}\n" for name in gallery.names), encoding="utf-8", newline="\n")
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-    return [path, names]
-
-
-def _write_npy(path, packed):
-    with open(path, "wb") as file:
-        np.save(file, packed)
-
-
-def _write_bvecs(path, packed):
-    width = np.full((len(packed), 1), packed.shape[1], "<i4").view(np.uint8)
-    np.concatenate([width, packed], axis=1).tofile(path)
-
-
-def _write_faiss(path, packed):
-    faiss = codes.faiss()
-    if faiss is None:
-        raise DataError("format 'faiss': faiss is not installed; pip install faiss-cpu, or export as npy")
-    index = faiss.IndexBinaryFlat(8 * packed.shape[1])
-    index.add(packed)
-    faiss.write_index_binary(index, str(path))
-
-
-# files
-
-_REBUILD = "the gallery is damaged; build it again"
-
-
-def _files(header):
-    """The data files of a gallery and the bytes that a face takes in each; None where they differ."""
-    sizes = {CODES: header["bits"] // 8, NAMES: None}
-    return sizes | ({FEATURES: 2 * header["features"]} if header["features"] else {})
-
-
-def _read_header(folder):
-    path = folder / HEADER
-    try:
-        header = json.loads(path.read_text(encoding="utf-8"))
-        count, files = header["count"], header["files"]
-        sizes = _files(header)
-        whole = header["format"] == FORMAT and count >= 0 and header["bits"] >= 8 and header["bits"] % 8 == 0
-        whole &= files.keys() == sizes.keys() and isinstance(header["model_hash"], str)
-        whole &= all(files[name]["bytes"] == size * count for name, size in sizes.items() if size is not None)
-        whole &= all(isinstance(facts[key], int) for facts in files.values() for key in ("bytes", "crc32"))
-    except FileNotFoundError:
-        raise DataError(f"{folder}: no gallery ({HEADER} is not there); build one with `deepid search build`") from None
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; check the path") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
-        whole = False
-    if not whole:
-        raise DataError(f"{path}: not a header of this version; {_REBUILD}")
-    return header
-
-
-def _write_header(folder, header):
-    beside = folder / f"{HEADER}.part"
-    with open(beside, "w", encoding="utf-8") as file:
-        file.write(json.dumps(header, indent=1) + "\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, folder / HEADER)
-
-
-def _mapped(path, facts, verify):
-    """The bytes of a file that the header counts, as a memory map; bytes beyond them are a torn append."""
-    try:
-        found = path.stat().st_size
-        if found >= facts["bytes"]:
-            # an empty file cannot be mapped
-            data = np.memmap(path, np.uint8, "r", shape=(facts["bytes"],)) if facts["bytes"] else np.empty(0, np.uint8)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; {_REBUILD}") from None
-    if found < facts["bytes"]:
-        raise DataError(f"{path}: {found} bytes, and the header counts {facts['bytes']}; {_REBUILD}")
-    if verify and zlib.crc32(data) != facts["crc32"]:
-        raise DataError(f"{path}: its checksum does not match the header; {_REBUILD}")
-    return data
-
-
-def _extend(path, facts, data):
-    """Write bytes after those that count, wherever the file ends now; the new size and checksum."""
-    with open(path, "r+b") as file:
-        if os.fstat(file.fileno()).st_size < facts["bytes"]:
-            raise DataError(f"{path}: shorter than the header says; {_REBUILD}")
-        file.truncate(facts["bytes"])
-        file.seek(facts["bytes"])
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-    return {"bytes": facts["bytes"] + len(data), "crc32": zlib.crc32(data, facts["crc32"])}
+        fp16 = np.asarray(features).astype("<f2") if width else ()
+        return n, "\n".join(map(str, names)).encode(), new.tobytes(), fp16
 
 
 @contextmanager
-def _lock(folder):
-    """Appends come one after the other, also from several processes; the system frees the lock of one that dies."""
-    until = time.monotonic() + LOCK_SECONDS
-    with open(folder / ".lock", "w") as file:
-        while not _locked(file):
-            if time.monotonic() > until:
-                raise DataError(f"{folder}: another process has been appending for {LOCK_SECONDS} seconds; end it")
-            time.sleep(0.01)
-        yield
-
-
-def _locked(file):
+def _connected(path, create=False):
+    """A connection to the file; what SQLite or the system refuses is one line. Without COMMIT nothing is changed."""
     try:
-        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        return True
-    except BlockingIOError:
-        return False
+        real = Path(os.path.realpath(path))
+        if real.is_dir():
+            raise DataError(f"{path}: a folder, and a gallery is one file; build it again under a new name")
+        if create and not real.exists():
+            real.parent.mkdir(parents=True, exist_ok=True)
+        elif not real.is_file():
+            raise DataError(f"{path}: no gallery; build one with `deepid search build`")
+        mode = "rwc" if create else "rw"
+        if not os.access(real.parent, os.W_OK):  # no place for the log's shared memory: read what is there
+            mode = "ro" if Path(f"{real}-wal").exists() else "ro&immutable=1"
+        uri = f"{real.as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(uri, LOCK_SECONDS, isolation_level=None, uri=True)) as db:
+            db.execute("PRAGMA synchronous = FULL")
+            yield db
+    except (OSError, sqlite3.Error) as error:
+        why = f"{path}: no gallery that can be used ({getattr(error, 'strerror', None) or error})"
+        raise DataError(f"{why}; check the path, its rights and the disk, or build it again") from None
+    finally:
+        if create and real.is_file() and not real.stat().st_size:  # nothing was built
+            real.unlink()
 
 
-@contextmanager
-def _explained(path):
-    try:
-        yield
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error}); choose another place") from None
+def _require_new(db, path):
+    if db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        raise DataError(f"{path}: is there already; add to a gallery with `add`, or choose a new name")
 
 
-def _surrogate(text):
-    return any("\ud800" <= letter <= "\udfff" for letter in text)
+def _header(db, path):
+    (blob,) = db.execute("SELECT facts FROM header").fetchone() or (None,)
+    return json.loads(str(_unsealed(blob, path), "utf-8"))
+
+
+def _count(db):
+    return db.execute("SELECT max(last) FROM appends").fetchone()[0] or 0
+
+
+def _insert(db, n, names, packed, fp16):
+    """Add n faces after those that are there; the number of faces then."""
+    first = _count(db)
+    if n:
+        sealed = [_sealed(x, (column, first, first + n)) for column, x in (("names", names), ("codes", packed))]
+        db.execute("INSERT INTO appends VALUES (?, ?, ?)", (first + n, *sealed))
+        rows = ((face, _sealed(values.tobytes(), face)) for face, values in enumerate(fp16, first))
+        db.executemany("INSERT INTO features VALUES (?, ?)", rows)
+    return first + n
+
+
+def _sealed(data, place=None):
+    """Bytes with a checksum over them and their place."""
+    return data + zlib.crc32(data, zlib.crc32(repr(place).encode())).to_bytes(4, "little")
+
+
+def _unsealed(blob, path, place=None):
+    data = memoryview(blob if isinstance(blob, bytes) else b"")
+    if zlib.crc32(data[:-4], zlib.crc32(repr(place).encode())).to_bytes(4, "little") != data[-4:]:
+        raise DataError(f"{path}: damaged, its checksums do not match; build the gallery again")
+    return data[:-4]

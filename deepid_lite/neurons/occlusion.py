@@ -1,22 +1,22 @@
-"""Faces under cover, and what the cover does to features [DeepID2+, section 7, Figs. 14 to 17].
+"""Occluded faces, and what occlusion does to features [DeepID2+, section 7, Figs. 14 to 17].
 
 Everything works on aligned faces, uint8 (N, 144, 128, 3). The paper prints neither the size of its pictures nor the
-colour of its covers, so ours are stated here:
+colour of its occlusions, so ours are stated here:
 
 - The *face* is the region `FACE` that the whole-face net reads, 131 rows from the forehead's hair to below the chin.
-  A cover from below reaches the eyes (row 60) between 50 and 60 % and leaves forehead and hair at 70 %, as in Fig. 14.
+  One from below reaches the eyes (row 60) between 50 and 60 % and leaves forehead and hair at 70 % as in Fig. 14.
 - A block of n x n pixels means n / `PAPER_HEIGHT` of the face's height, with 110 rows: the net's input of 55 x 47,
   doubled. 70 x 70 then hides 47 % of the face.
-- Covers are black unless asked otherwise.
+- Occlusions are black unless asked otherwise.
 
 **Chance belongs to an image, not to a batch.** What is drawn for image i depends on the seed and on i alone, so that
-any split into batches, in any order, covers the same pixels.
+any split into batches, in any order, hides the same pixels.
 """
 
 import numpy as np
 from scipy.stats import rankdata
 
-from deepid_lite.errors import DataError
+from deepid_lite.errors import DataError, checked_features
 from deepid_lite.faces.alignment import FRAME
 from deepid_lite.faces.regions import WHOLE_FACE
 
@@ -28,7 +28,7 @@ SIZES = (10, 20, 30, 40, 50, 60, 70)  # of blocks, in the paper's pixels
 FILLS = ("black", "grey", "noise", "face")
 
 
-def cover_from_below(images, fraction, fill="black", seed=0, index=None, donors=None):
+def occlude_from_below(images, fraction, fill="black", seed=0, index=None, donors=None):
     """The lowest `fraction` (0 to 1) of the face hidden, and all that lies below it [Fig. 14, first row].
 
     images: uint8 (N, 144, 128, 3). fill: "black", "grey", "noise", or "face": the same place of a face from `donors`
@@ -42,10 +42,10 @@ def cover_from_below(images, fraction, fill="black", seed=0, index=None, donors=
     return _fill(images, boxes, fill, seed, index, donors)
 
 
-def cover_block(images, size, fill="black", seed=0, index=None, donors=None):
+def occlude_block(images, size, fill="black", seed=0, index=None, donors=None):
     """A square of `size` pixels on the paper's scale hidden somewhere within the face [Fig. 14, second row].
 
-    Each image has its own place, and keeps it as the square grows; the rest as `cover_from_below`.
+    Each image has its own place, and keeps it as the square grows; the rest as `occlude_from_below`.
     """
     images, index = _checked(images, index)
     side = block_side(size)
@@ -53,6 +53,9 @@ def cover_block(images, size, fill="black", seed=0, index=None, donors=None):
     top, left = (place * [HEIGHT - side + 1, WIDTH - side + 1]).astype(int).T + [[TOP], [LEFT]]
     boxes = np.stack([top, top + side, left, left + side], axis=1)
     return _fill(images, boxes, fill, seed, index, donors)
+
+
+cover_from_below, cover_block = occlude_from_below, occlude_block  # as problem sets call them that were handed out
 
 
 def block_side(size):
@@ -63,12 +66,12 @@ def block_side(size):
 
 
 def conditions(fractions=FRACTIONS, sizes=SIZES, fill="black", seed=0, donors=None):
-    """The paper's conditions by name, "clean" first: {name: (images, landmarks, index) -> images}, for `sweeps`."""
+    """The paper's conditions by name, "clean" first: {name: (images, landmarks, index) -> images}."""
     more = {"fill": fill, "seed": seed, "donors": donors}
     return (
         {"clean": lambda images, landmarks, index: images}
-        | {f"below {f:g}": lambda x, _, i, f=f: cover_from_below(x, f, index=i, **more) for f in fractions}
-        | {f"block {n:g}": lambda x, _, i, n=n: cover_block(x, n, index=i, **more) for n in sizes}
+        | {f"below {f:g}": lambda x, _, i, f=f: occlude_from_below(x, f, index=i, **more) for f in fractions}
+        | {f"block {n:g}": lambda x, _, i, n=n: occlude_block(x, n, index=i, **more) for n in sizes}
     )
 
 
@@ -90,11 +93,11 @@ def sensitivity_map(images, measure, side=24, step=8, grey=128, batch_size=256):
     values = np.empty((len(which), *clean.shape[1:]))
     for i in range(0, len(which), batch_size):
         part = slice(i, i + batch_size)
-        covered = images[which[part]]
+        occluded = images[which[part]]
         inside = [(np.arange(n) >= at[:, None]) & (np.arange(n) < at[:, None] + side)
                   for n, at in zip(FRAME, (tops[row[part]], lefts[column[part]]), strict=True)]  # fmt: skip
-        covered[inside[0][:, :, None] & inside[1][:, None, :]] = grey
-        values[part] = measure(covered, which[part])
+        occluded[inside[0][:, :, None] & inside[1][:, None, :]] = grey
+        values[part] = measure(occluded, which[part])
     values = values.reshape(len(images), len(tops), len(lefts), *clean.shape[1:])
     return clean[:, None, None] - values, tops, lefts
 
@@ -111,36 +114,34 @@ def spread(drop, tops, lefts, side=24):
     return np.where(count > 0, total / np.maximum(count, 1), np.nan)
 
 
-def activation_strips(clean, covered):
-    """One person's features under growing covers [Fig. 17], and how far they keep their pattern.
+def activation_strips(clean, occluded):
+    """One person's features under growing occlusion [Fig. 17], and how far they keep their pattern.
 
-    clean: (n, D) features of n images; covered: list of L such arrays, of the same images under covers. Returns a
-    dict: "order" (D,), the neurons from the highest mean activation on clean images to the lowest; "strips" (1 + L, D),
-    mean activations in that order; "rank_correlation" (L,), Spearman's, of each covered strip with the clean one;
+    clean: (n, D) features of n images; occluded: list of L such arrays, of the same images occluded. Returns a dict:
+    "order" (D,), the neurons from the highest mean activation on clean images to the lowest; "strips" (1 + L, D),
+    mean activations in that order; "rank_correlation" (L,), Spearman's, of each occluded strip with the clean one;
     "image_rank_correlation" (L,), the mean of the single images'; "code_distance" (L,), the mean number of neurons
-    that an image's cover switches on or off.
+    that occlusion switches on or off in an image.
     """
-    clean, covered = np.asarray(clean), [np.asarray(c) for c in covered]
-    if clean.ndim != 2 or not len(clean) or any(c.shape != clean.shape for c in covered):
-        raise DataError(f"features {clean.shape} and {[c.shape for c in covered]}: give (n, D) of the same images")
-    if not all(np.isfinite(c).all() for c in (clean, *covered)):
-        raise DataError("features: some are NaN or inf: drop those images")
-    means = np.stack([f.mean(0) for f in (clean, *covered)])
+    clean, *occluded = (checked_features(c) for c in (clean, *occluded))
+    if clean.ndim != 2 or not len(clean) or any(c.shape != clean.shape for c in occluded):
+        raise DataError(f"features {clean.shape} and {[c.shape for c in occluded]}: give (n, D) of the same images")
+    means = np.stack([f.mean(0) for f in (clean, *occluded)])
     order = np.argsort(-means[0], kind="stable")
     return {
         "order": order,
         "strips": means[:, order],
         "rank_correlation": np.array([rank_correlation(means[:1], m[None])[0] for m in means[1:]]),
-        "image_rank_correlation": np.array([rank_correlation(clean, c).mean() for c in covered]),
-        "code_distance": np.array([((clean > 0) != (c > 0)).sum(1).mean() for c in covered]),
+        "image_rank_correlation": np.array([rank_correlation(clean, c).mean() for c in occluded]),
+        "code_distance": np.array([((clean > 0) != (c > 0)).sum(1).mean() for c in occluded]),
     }
 
 
 def compare_people(found, n_below, every=None):
     """`activation_strips` of several people under `conditions`, as plain numbers, and what they compare with.
 
-    found: for each person features (1 + n_below + n_blocks, n, D): clean, covered from below, under blocks. every: keep
-    the strips themselves, each so-manieth neuron of their order. Beside the numbers of each person's covers stand the
+    found: for each person features (1 + n_below + n_blocks, n, D): clean, occluded from below, by blocks. every: keep
+    the strips themselves, every n-th neuron of their order. Beside the numbers of each person's occlusions stand the
     code distance of two clean images of one person and of two people, and the rank correlation of two people's means.
     """
     result = {} if every is None else {"strips": {}}
@@ -198,8 +199,8 @@ def _fill(images, boxes, fill, seed, index, donors):
         raise DataError(f"fill {fill!r}: use one of {', '.join(FILLS)}")
     if fill == "face" and (donors is None or not len(donors) or donors.shape[1:] != (*FRAME, 3)):
         raise DataError(f"fill 'face': give donors, aligned faces of others, uint8 (M, {FRAME[0]}, {FRAME[1]}, 3)")
-    covered = images.copy()
-    for image, i, (top, bottom, left, right) in zip(covered, index, boxes, strict=True):
+    occluded = images.copy()
+    for image, i, (top, bottom, left, right) in zip(occluded, index, boxes, strict=True):
         place = np.s_[top:bottom, left:right]
         if fill in ("black", "grey"):
             image[place] = 0 if fill == "black" else 128
@@ -210,4 +211,4 @@ def _fill(images, boxes, fill, seed, index, donors):
             image[place] = chance.integers(0, 256, image[place].shape, dtype=np.uint8)
         else:
             image[place] = donors[chance.integers(len(donors))][place]
-    return covered
+    return occluded

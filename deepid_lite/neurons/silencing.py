@@ -1,7 +1,7 @@
 """What happens when neurons are silenced, and what part of a picture drives one. Beyond the paper.
 
-A single neuron that knows a person need not be needed: others may know the same. A lesion asks by taking the most
-selective neurons away; random neurons, and other people, are the nulls.
+A single neuron that knows a person need not be needed: others may know the same. So the most selective neurons are
+set to zero (in the field: ablated, or lesioned); random neurons, and other people, are the nulls.
 """
 
 from typing import NamedTuple
@@ -13,10 +13,10 @@ from tqdm import tqdm
 
 from deepid_lite.errors import DataError
 from deepid_lite.nets.deepid import to_input
-from deepid_lite.neurons.selectiveness import best_threshold
+from deepid_lite.neurons.selectiveness import neuron_thresholds
 
 
-class Lesions(NamedTuple):
+class SilencingCurves(NamedTuple):
     silenced: np.ndarray  # int (K,): how many neurons
     own: np.ndarray  # (A, K): AUC of each person without the neurons most selective for them
     others: np.ndarray  # (A, K): mean AUC of the other persons without those same neurons
@@ -24,7 +24,7 @@ class Lesions(NamedTuple):
     random_sd: np.ndarray  # (A, K): standard deviation over the draws
 
 
-def lesions(features, targets, first, silenced, draws=10, seed=0, progress=False):
+def silencing_curves(features, targets, first, silenced, draws=10, seed=0, progress=False):
     """Recognition of each person with their most selective neurons at zero, halves both ways averaged.
 
     features: (N, D) >= 0; targets: bool (N, A), one person each; first: mask (N,) of one half, which ranks the neurons
@@ -38,27 +38,27 @@ def lesions(features, targets, first, silenced, draws=10, seed=0, progress=False
         raise DataError(f"silenced {silenced.tolist()}: give numbers from 0 to {n_neurons - 1}, one neuron must stay")
     rng = np.random.default_rng(seed)
     found = 0
-    for fit in tqdm((first, ~first), disable=None if progress else True, desc="lesions", unit="half"):
-        selective = np.argsort(-best_threshold(features[fit], targets[fit]).accuracy, axis=1, kind="stable")
+    for fit in tqdm((first, ~first), disable=None if progress else True, desc="silencing", unit="half"):
+        selective = np.argsort(-neuron_thresholds(features[fit], targets[fit]).accuracy, axis=1, kind="stable")
         orders = np.concatenate([selective, [rng.permutation(n_neurons) for _ in range(draws)]])  # (A + draws, D)
-        held_out = np.argsort(orders, axis=1)[:, None] >= silenced[:, None]  # (A + draws, K, D)
-        templates = np.stack([features[fit & mine].mean(0) for mine in targets.T])
-        auc = _auc_of_cosines(features[~fit], templates, targets[~fit], held_out.reshape(-1, n_neurons))
+        remaining = np.argsort(orders, axis=1)[:, None] >= silenced[:, None]  # (A + draws, K, D)
+        templates = np.stack([features[fit & person].mean(0) for person in targets.T])
+        auc = _auc_of_cosines(features[~fit], templates, targets[~fit], remaining.reshape(-1, n_neurons))
         found = found + auc.reshape(len(orders), len(silenced), n_people).transpose(2, 0, 1) / 2
     # found (AUC of whom, neurons of whom and draws, K)
     people = np.arange(n_people)
     own, random = found[people, people], found[:, n_people:]
     others = (found[:, :n_people].sum(0) - own) / max(1, n_people - 1)
-    return Lesions(silenced, own, others, random.mean(1), random.std(1))
+    return SilencingCurves(silenced, own, others, random.mean(1), random.std(1))
 
 
-def _auc_of_cosines(features, templates, targets, held_out):
-    """AUC (M, A) of the cosine to each template over the kept neurons (M, D): features (N, D), templates (A, D)."""
-    held_out = held_out.astype(np.float32)
-    length = np.sqrt(np.maximum(held_out @ (features**2).T, 1e-12))  # (M, N); a template's own length changes no order
-    auc = np.empty((len(held_out), len(templates)))
+def _auc_of_cosines(features, templates, targets, remaining):
+    """AUC (M, A) of the cosine to each template over remaining neurons (M, D): features (N, D), templates (A, D)."""
+    remaining = remaining.astype(np.float32)
+    length = np.sqrt(np.maximum(remaining @ (features**2).T, 1e-12))  # (M, N); a template's own length changes no order
+    auc = np.empty((len(remaining), len(templates)))
     for a, template in enumerate(templates):
-        ranks = rankdata(held_out @ (features * template).T / length, axis=1)
+        ranks = rankdata(remaining @ (features * template).T / length, axis=1)
         positive = targets[:, a]
         n = positive.sum()
         auc[:, a] = (ranks[:, positive].sum(1) - n * (n + 1) / 2) / (n * (len(positive) - n))

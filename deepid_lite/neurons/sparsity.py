@@ -1,45 +1,35 @@
 """Moderate sparsity: neurons that an image activates, images that activate a neuron [DeepID2+, section 5, Fig. 6].
 
-`features` (N, D) are those of the PICTURE alone: `picture` takes them from columns where picture and mirror stand
-side by side, as `features.extract` and `Scale.features` give them. A neuron is active where its feature is above 0.
+`features` (N, D) are those of the PICTURE alone: `picture` takes them from columns where picture and flip stand side by
+side, as `features.extract` gives them. A neuron is active where its feature is above 0.
 
 **Half of the neurons proves nothing.** The mean share of active neurons is the mean rate of the neurons, whatever the
 net; in a net without training it is near one half by symmetry. What training can change is how the rates differ, how
 neurons depend on each other, and how much closer two images of one person are than images of two people. So every
-number here comes beside that of a net with fresh weights (`untrained`) and of independent neurons with the same rates.
+number here comes beside that of a net with fresh weights (untrained.py) and of independent neurons with these rates.
 """
 
-import dataclasses
-
 import numpy as np
-import torch
-from torch import nn
 
-from deepid_lite.errors import DataError
+from deepid_lite.errors import DataError, checked_features
 from deepid_lite.faces.regions import crop
-from deepid_lite.nets import deepid as nets
 from deepid_lite.verification.features import extract
 
 BINS = {"active": 64, "rate": 32, "entropy": 20}  # of the histograms
 
 
 def picture(features):
-    """The picture's half (N, D) of features (N, 2 D) of picture and mirror."""
+    """The picture's half (N, D) of features (N, 2 D) of picture and flip."""
     if features.ndim != 2 or features.shape[1] % 2:
-        raise DataError(f"features {features.shape}: give (N, 2 D), picture and mirror side by side")
+        raise DataError(f"features {features.shape}: give (N, 2 D), picture and flip side by side")
     return features[:, : features.shape[1] // 2]
 
 
 def active(features):
     """Features (N, D), or codes of 0 and 1 -> bool (N, D), true where a neuron is active."""
-    features = np.asarray(features)
+    features = checked_features(features)
     if features.ndim != 2 or 0 in features.shape:
         raise DataError(f"features {features.shape}: give (N, D), one row an image, none of them 0")
-    bad = ~np.isfinite(features)
-    if bad.any():
-        row, column = np.argwhere(bad)[0]
-        where = f"the first in row {row}, column {column}"
-        raise DataError(f"features: {bad.sum()} are NaN or inf, {where}; drop those images")
     return features > 0
 
 
@@ -52,12 +42,12 @@ def entropy(rates):
     return -(both * np.log2(both, out=np.zeros_like(both), where=both > 0)).sum(0)
 
 
-def permuted(features, seed=0):
-    """The null of independent neurons: each neuron keeps its values, on images drawn anew. (N, D) -> (N, D)."""
+def permuted_features(features, seed=0):
+    """The null of independent neurons: each neuron keeps its values, on other images. (N, D) -> (N, D)."""
     return np.random.default_rng(seed).permuted(features, axis=0)
 
 
-def hamming(features, labels):
+def hamming_summary(features, labels):
     """Expected Hamming distances between the codes of two different images, exactly and without a loop over pairs.
 
     features (N, D), labels (N,). Returns a dict, distances in bits of D; None where there is no such pair:
@@ -121,7 +111,7 @@ def summary(features, labels=None, histograms=True):
 
     active_*: neurons on an image. images_*: images a neuron is active on; rate_*: the same as a fraction of N.
     active_std_independent: the spread that independent neurons of these rates would have, sqrt(sum p (1 - p)).
-    Standard deviations are those of the N images and the D neurons themselves. With labels: `hamming`.
+    Standard deviations are those of the N images and the D neurons themselves. With labels: `hamming_summary`.
     """
     on = active(features)
     n, d = on.shape
@@ -143,7 +133,7 @@ def summary(features, labels=None, histograms=True):
         "entropy_mean": bits.mean(),
     }
     if labels is not None:
-        found["hamming"] = hamming(on, labels)
+        found["hamming"] = hamming_summary(on, labels)
     if histograms:
         found["histograms"] = {
             "active": _histogram(of_image, d, BINS["active"]),
@@ -165,60 +155,6 @@ def rounded(found, digits=5):
     if isinstance(found, list):
         return [rounded(value, digits) for value in found]
     return round(float(found), digits) if isinstance(found, float | np.floating) else found
-
-
-def untrained(net, images, seed=0, statistics=True, batch_size=256):
-    """The null of a net: the same architecture with fresh weights, in evaluation mode.
-
-    images: uint8 (N, rows, columns, 3) crops of the net's input shape. Where the net has batch norm, training would
-    start from the statistics of its pictures, so those are estimated from `images` (statistics=True). That alone
-    centres each neuron, and about half of the images activate it. With statistics=False batch norm does nothing, as
-    in the paper's net, which has none.
-    """
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
-        fresh = nets.build(net.config)
-    fresh = fresh.to(next(net.parameters()).device, memory_format=torch.channels_last)
-    norms = [module for module in fresh.modules() if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d)]
-    if statistics and norms:
-        _estimate(fresh, norms, images, batch_size)
-    return fresh.eval()
-
-
-@torch.no_grad()
-def _estimate(net, norms, images, batch_size):
-    """Running statistics of batch norm as the mean over equal batches of `images`."""
-    if len(images) < 2 or images.shape[1:] != (*net.config["input_shape"], 3) or images.dtype != np.uint8:
-        wanted = f"two or more of uint8 (N, {', '.join(map(str, net.config['input_shape']))}, 3)"
-        raise DataError(f"images: {images.dtype} {images.shape}, wanted {wanted}; crop the region")
-    momentum = norms[0].momentum
-    for norm in norms:
-        norm.reset_running_stats()
-        norm.momentum = None  # a plain mean over the batches
-    net.train()
-    device = next(net.parameters()).device
-    for batch in np.array_split(images, -(-len(images) // batch_size)):
-        x = torch.as_tensor(np.ascontiguousarray(batch)).to(device).permute(0, 3, 1, 2)
-        net(nets.to_input(x).contiguous(memory_format=torch.channels_last))
-    for norm in norms:
-        norm.momentum = momentum
-
-
-def nulls(model, images, seed=0, most=2000):
-    """{"untrained", "untrained_plain"}: a `FaceModel` model with fresh weights, with and without its batch norm.
-
-    images: uint8 (N, 144, 128, 3) aligned faces; `most` of them, evenly spaced, give the statistics.
-    """
-    return {
-        name: untrained_model(model, images, seed, most, statistics)
-        for name, statistics in (("untrained", True), ("untrained_plain", False))
-    }
-
-
-def untrained_model(model, images, seed=0, most=2000, statistics=True):
-    """One of `nulls`: a `FaceModel` model with fresh weights; statistics: as in `untrained`."""
-    crops = crop(images[:: max(1, len(images) // most)], model.region)
-    return dataclasses.replace(model, net=untrained(model.net, crops, seed, statistics))
 
 
 def sparsity_of_runs(models, images, labels=None, layers=None, histograms=True, progress=False):

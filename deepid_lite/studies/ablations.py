@@ -24,7 +24,8 @@ from deepid_lite.nets import deepid as nets
 from deepid_lite.nets import recipe as recipes
 from deepid_lite.nets.training import train
 from deepid_lite.nets.training_log import minutes_of
-from deepid_lite.neurons.sparsity import nulls, picture, rounded, sparsity_of_runs, summary
+from deepid_lite.neurons.sparsity import picture, rounded, sparsity_of_runs, summary
+from deepid_lite.neurons.untrained import null_models
 from deepid_lite.results import provenance
 from deepid_lite.studies.ablation_list import EXPERIMENTS, Experiment
 from deepid_lite.verification import metrics as protocols
@@ -260,7 +261,7 @@ def _untrained(base, parts, progress):
     """
     net = getattr(nets, base.architecture)(**base.net)
     model = FaceModel(net.eval(), by_name(base.region), None, {})
-    models = nulls(model, parts.held_out.images, base.seed)
+    models = null_models(model, parts.held_out.images, base.seed)
     plain = {"untrained_plain": models["untrained_plain"]}
     found = sparsity_of_runs(plain, parts.held_out.images, parts.held_out.labels, histograms=False, progress=progress)
     return {"untrained": measure(models["untrained"], parts, progress)} | {

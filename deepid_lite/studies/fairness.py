@@ -17,7 +17,7 @@ import numpy as np
 from deepid_lite.errors import DataError
 from deepid_lite.faces import splits
 from deepid_lite.neurons import codes, sparsity
-from deepid_lite.neurons.selectiveness import halves
+from deepid_lite.neurons.selectiveness import split_images
 from deepid_lite.studies import codes as code_tables
 from deepid_lite.studies import neuron_systems as subjects
 
@@ -142,7 +142,7 @@ def error_rates_by_sex(scale, seed=0, folder=None, draws=2000):
     others = np.setdiff1d(np.arange(len(scale.held_out)), rows)
     features, fit_labels = scale.features("held_out"), scale.held_out.labels[others]
     verifier = code_tables.fitted(features[others], fit_labels)
-    tested, half = features[rows[clear]], halves(groups, seed)[people]
+    tested, half = features[rows[clear]], split_images(groups, seed)[people]
     tables = {name: _tables(score, tested, people, half) for name, score in _scores(verifier).items()}
     found = {name: {far: {"threshold": t, **by_group(counted, groups, draws, seed)} for far, (t, counted) in of.items()}
              for name, of in tables.items()}  # fmt: skip

@@ -9,7 +9,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.celeba_labels import celeba_attributes
 from deepid_lite.faces.layouts import default_root
 from deepid_lite.neurons import selectiveness as single
-from deepid_lite.neurons import sparsity
+from deepid_lite.neurons.untrained import untrained_model
 from deepid_lite.studies import neurons as tables
 from deepid_lite.verification import lbp
 
@@ -50,7 +50,7 @@ def attribute_labels(scale, folder=None):
 
 def systems(scale, part, rows, with_lbp=True, seed=0):
     """Features (N, D) of the rows of a part: "net", "untrained" and, as bytes, "lbp", the largest descriptor."""
-    null = sparsity.untrained_model(scale.model, scale.held_out.images, seed)
+    null = untrained_model(scale.model, scale.held_out.images, seed)
     fresh = dataclasses.replace(scale, model=null, _store={})  # its features are not the net's
     found = {"net": scale.features(part)[rows], "untrained": fresh.features(part)[rows]}
     return found | ({"lbp": describe(scale, part, rows, lbp_sweep(scale)[-1])} if with_lbp else {})
@@ -83,7 +83,7 @@ def attribute_accuracy(scale, part, rows, found, targets, first, with_lbp=True):
 
 def attribute_nulls(features, targets, labels, first, seed=0):
     """Shuffled labels by one neuron; a coin for each person by one neuron and by all."""
-    shuffled = single.one_neuron(features, single.permuted(targets, seed), first)
+    shuffled = single.one_neuron(features, single.permuted_targets(targets, seed), first)
     coins = single.coin_labels(labels, seed=seed)
     return {
         "permuted": tables.numbers(shuffled.accuracy),

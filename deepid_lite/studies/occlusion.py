@@ -10,6 +10,7 @@ from deepid_lite.faces import regions
 from deepid_lite.faces.cache import cache_folder
 from deepid_lite.neurons import disguises
 from deepid_lite.neurons import occlusion as occ
+from deepid_lite.neurons.untrained import untrained_model
 from deepid_lite.studies import robustness as sweeps
 from deepid_lite.verification.evaluation import face_features, fit_verifier
 from deepid_lite.verification.features import extract
@@ -65,7 +66,7 @@ def fills(scale, folder=None, precision="fp32", with_lbp=True, fraction=0.4, siz
         more = occ.conditions((fraction,), (size,), fill, seed, scale.held_out.images)
         conditions |= {f"{name}, {fill}": cover for name, cover in more.items() if name != "clean"}
     conditions |= {"sunglasses": lambda x, landmarks, _: disguises.sunglasses(x, landmarks),
-                   "mask": lambda x, landmarks, _: disguises.mask(x, landmarks)}  # fmt: skip
+                   "mask": lambda x, landmarks, _: disguises.surgical_mask(x, landmarks)}  # fmt: skip
     found = _swept(scale, conditions, folder, precision, with_lbp, per_fold, most,
                    ("fills", fraction, size, seed))  # fmt: skip
     result = {"scale": scale.name, "data_hash": scale.test.data_hash, **found["facts"], "seed": seed,
@@ -132,7 +133,7 @@ def strips(scale, fractions=occ.FRACTIONS, sizes=occ.SIZES, most=None, every=4, 
     found = [_under_covers(scale.model, crowd, rows, conditions) for rows in people]
     result |= occ.compare_people(found, len(fractions), every)
     result["example"] = _example(scale, found, people, fractions)
-    fresh = sweeps.untrained_model(scale.model, scale.held_out)
+    fresh = untrained_model(scale.model, scale.held_out.images, most=1000)
     found = [_under_covers(fresh, crowd, rows, conditions) for rows in people]
     return result | {"null": occ.compare_people(found, len(fractions))}
 
@@ -177,7 +178,7 @@ def _under_covers(model, faces, rows, conditions):
 def sensitivity(scale, n=100, side=24, step=8):
     """Which places of a face its score and its code hang on: mean over n same-person pairs; untrained net as null."""
     pairs = sweeps.some_pairs(scale.pairs, max(1, -(-n // len(np.unique(scale.pairs.fold)))))
-    fresh = sweeps.untrained_model(scale.model, scale.held_out)
+    fresh = untrained_model(scale.model, scale.held_out.images, most=1000)
     some = slice(0, 4000)
     null = fit_verifier(fresh, face_features(fresh, scale.held_out.images[some]), scale.held_out.labels[some])
     return {

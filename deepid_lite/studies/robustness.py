@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import WHOLE_FACE, crop
-from deepid_lite.neurons import sparsity
+from deepid_lite.neurons.untrained import untrained_model
 from deepid_lite.verification import ensemble, lbp
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.metrics import Pairs, in_folds, verify
@@ -163,16 +163,11 @@ def untrained_system(model, held_out, precision="fp32", most=4000, seed=0):
     """The null: FC-4 of the same net with fresh weights (and batch norm's statistics of the held-out people)."""
 
     def fit():
-        fresh = untrained_model(model, held_out, seed)
+        fresh = untrained_model(model, held_out.images, seed, most=1000)
         embed = _descriptors(lambda x: extract(fresh.net, crop(x, fresh.region), precision=precision))
         return _with_verifier(embed, make_verifier, held_out, _whole_people(held_out.labels, most), "untrained net")
 
     return fit
-
-
-def untrained_model(model, held_out, seed=0):
-    """A `FaceModel` model with fresh weights; batch norm has the statistics of about a thousand held-out images."""
-    return sparsity.untrained_model(model, held_out.images, seed, most=1000)
 
 
 def pixel_system(held_out, most=4000):

@@ -12,7 +12,8 @@ from deepid_lite.faces.regions import crop
 from deepid_lite.neurons import codes as binary
 from deepid_lite.neurons import selectiveness as single
 from deepid_lite.neurons import sparsity as neurons
-from deepid_lite.neurons.silencing import lesions
+from deepid_lite.neurons import untrained
+from deepid_lite.neurons.silencing import silencing_curves
 from deepid_lite.studies import codes as code_tables
 from deepid_lite.studies import neuron_systems as subjects
 from deepid_lite.studies import neurons as tables
@@ -54,7 +55,7 @@ def sparsity(scale, seed=0):
     the last layer on two pictures of one person and one of another, those of whom there are most [Fig. 1].
     """
     layers = scale.model.net.heads
-    nulls = neurons.nulls(scale.model, scale.held_out.images, seed)
+    nulls = untrained.null_models(scale.model, scale.held_out.images, seed)
     null = neurons.sparsity_of_runs(nulls, scale.held_out.images, scale.held_out.labels, layers, progress=True)
     of = {part: {n: neurons.picture(scale.features(part, n)) for n in layers} for part in ("held_out", "test")}
     return {
@@ -122,7 +123,7 @@ def codes(scale, seed=0):
 def _null_codes(scale, sizes, search, seed):
     """Codes that no training made, as long as the net's: {name: table, curve, search}."""
     crops = {part: crop(getattr(scale, part).images, scale.model.region) for part in ("held_out", "test")}
-    fresh = neurons.untrained(scale.model.net, crops["held_out"][:2000], seed)
+    fresh = untrained.untrained_net(scale.model.net, crops["held_out"][:2000], seed)
     nets = {part: extract(fresh, faces, progress=True) > 0 for part, faces in crops.items()}
     flat = {part: faces.reshape(len(faces), -1) for part, faces in crops.items()}
     mean = flat["held_out"].mean(0)
@@ -148,7 +149,7 @@ def identities(scale, seed=0, with_lbp=True, draws=10):
     and scored as all others; "luckiest", the best of all neurons on the very images that score it).
     """
     names, labels = list(scale.celebrities), scale.crowd.labels
-    first = single.halves(labels, seed)
+    first = single.split_images(labels, seed)
     targets = np.stack([labels == scale.crowd.names.index(name) for name in names], axis=1)
     tested, missing = single.testable(targets, [first], names, subjects.PERSON_LEAST)
     names, targets = [names[a] for a in tested], targets[:, tested]
@@ -157,8 +158,8 @@ def identities(scale, seed=0, with_lbp=True, draws=10):
     systems = subjects.systems(scale, "crowd", np.arange(len(labels)), with_lbp, seed)
     net = systems["net"]
     found = {name: single.one_neuron(x, targets, first, progress=True) for name, x in systems.items()}
-    shuffled = single.one_neuron(net, single.permuted(targets, seed), first)
-    silenced = lesions(net, targets, first, subjects.SILENCED, draws, seed, progress=True)
+    shuffled = single.one_neuron(net, single.permuted_targets(targets, seed), first)
+    silenced = silencing_curves(net, targets, first, subjects.SILENCED, draws, seed, progress=True)
     return {
         "scale": scale.name,
         "data_hash": scale.crowd.data_hash,
@@ -193,7 +194,7 @@ def attributes(scale, folder=None, seed=0, with_lbp=True):
     part, rows, names, targets = subjects.attribute_labels(scale, folder)
     faces = getattr(scale, part)
     labels = splits.renumber(faces.labels[rows])
-    firsts = {"random": single.halves(np.zeros(len(rows)), seed), "people": splits.halves(labels, seed)}
+    firsts = {"random": single.split_images(np.zeros(len(rows)), seed), "people": splits.halves(labels, seed)}
     tested, missing = single.testable(targets, firsts.values(), names, subjects.ATTRIBUTE_LEAST)
     names, targets = [names[a] for a in tested], targets[:, tested]
     if not names:

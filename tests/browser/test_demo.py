@@ -104,7 +104,7 @@ def test_light_and_covers_do_what_they_say(demo):
     plain = look(demo, ONE)["frames"]
     below = {"person": 2, "kind": "below", "size": 40}
     found = look(demo, {"A": below, "B": {"person": 2, "brightness": 150}})["frames"]
-    assert np.array_equal(found[0], occlusion.cover_from_below(plain[:1], 0.4)[0])
+    assert np.array_equal(found[0], occlusion.occlude_from_below(plain[:1], 0.4)[0])
     assert np.abs(found[1] - np.minimum(1.5 * plain[1], 255)).max() <= 0.5
     block = {"person": 2, "size": 30, "across": 100, "down": 0}
     found = look(demo, {"A": block | {"kind": "black"}, "B": block | {"kind": "grey"}})["frames"]

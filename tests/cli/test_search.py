@@ -1,8 +1,10 @@
 """`deepid search` as a user runs it: build, add, query, info, export; every mistake is one line and exit code 2."""
 
 import json
+import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,7 +15,7 @@ from deepid_lite.cli.search import search_app
 from deepid_lite.errors import DataError
 from deepid_lite.faces.dataset import load_faces
 from deepid_lite.neurons import codes
-from deepid_lite.neurons.gallery import CODES, HEADER, Gallery
+from deepid_lite.neurons.gallery import Gallery
 from deepid_lite.verification.evaluation import face_features
 from deepid_lite.verification.model import pretrained, weights_hash
 
@@ -77,7 +79,9 @@ def test_saved_features_give_the_same_gallery(place, gallery, tmp_path):
     search("build", tmp_path / "g", "--features", place / "first.npz")
     ours, theirs = Gallery.open(tmp_path / "g"), Gallery.open(gallery)
     assert ours.names == theirs.names and np.array_equal(ours.codes, theirs.codes)
-    assert ours.features is None and theirs.features.shape == (14, 1024)
+    assert (ours.header["features"], theirs.header["features"]) == (0, 1024)
+    with np.load(place / "first.npz") as stored:
+        assert np.array_equal(theirs.kept_features(range(14)), stored["features"].astype(np.float16))
     assert ours.header["model_hash"] == weights_hash(pretrained("lite"))
 
 
@@ -92,11 +96,52 @@ def test_adding_then_querying_by_folder(place, tmp_path):
     assert said.count(" of 512 bits ") == 12
 
 
-@pytest.mark.skipif(codes.faiss() is None, reason="no faiss")
 @pytest.mark.parametrize("rerank", [0, 6])
-def test_faiss_and_numpy_answer_alike(place, gallery, rerank):
+def test_every_backend_answers_alike(place, gallery, rerank):
     words = ["query", gallery, "--features", place / "first.npz", "--rerank", rerank]
-    assert search(*words, "--backend", "faiss") == search(*words, "--backend", "numpy") == search(*words)
+    backends = ["numpy", *(["faiss"] if codes.faiss() else [])]
+    assert {search(*words, "--backend", backend) for backend in backends} == {search(*words)}
+
+
+def test_json_alone_goes_to_standard_output(place, gallery, tmp_path):
+    words = ["query", gallery, "--features", place / "first.npz", "--k", 2]
+    search(*words, "--json", tmp_path / "a.json")
+    assert json.loads(search(*words, "--json", "-")) == json.loads((tmp_path / "a.json").read_text())
+
+
+def test_names_from_others_move_no_cursor(place, gallery, tmp_path):
+    names = ["\x1b[2Jtitle\x07", "two\nlines", *map(str, range(12))]
+    evil = changed(place, tmp_path, names=names)
+    lines = search("query", gallery, "--features", evil, "--k", 1, "--json", tmp_path / "a.json").splitlines()
+    assert len(lines) == 28 and all(line.isprintable() for line in lines)
+    assert [a["query"] for a in json.loads((tmp_path / "a.json").read_text())["answers"]] == names
+    assert "control character" in refused("build", tmp_path / "g", "--features", evil)
+    assert "control character" in refused("add", gallery, "--features", evil)
+
+
+def test_after_a_failed_build_nothing_is_left_and_the_corrected_one_runs(place, tmp_path):
+    bad = changed(place, tmp_path, names=["caf\udce9", *map(str, range(13))])
+    assert "broken text" in refused("build", tmp_path / "new" / "g", "--features", bad)
+    assert not list((tmp_path / "new").iterdir())
+    search("build", tmp_path / "new" / "g", "--features", place / "first.npz")
+    assert "14 faces" in search("info", tmp_path / "new" / "g")
+
+
+@pytest.mark.parametrize("kind", ["itself", "link"])
+def test_no_output_takes_the_place_of_an_input(place, gallery, tmp_path, kind):
+    def named(path):
+        if kind == "itself":
+            return path
+        (tmp_path / path.name).symlink_to(path)
+        return tmp_path / path.name
+
+    first, image = place / "first.npz", place / "first" / "p3" / "1.png"
+    before = [path.read_bytes() for path in (gallery, first, image)]
+    refused("export", gallery, named(gallery))
+    refused("query", gallery, "--features", first, "--json", gallery)
+    refused("query", gallery, "--features", first, "--json", named(first))
+    refused("query", gallery, "--image", image, "--json", named(image))
+    assert [path.read_bytes() for path in (gallery, first, image)] == before
 
 
 def test_reranking_orders_by_score(place, gallery, tmp_path):
@@ -132,7 +177,7 @@ def test_mistakes_about_the_query(place, gallery, tmp_path):
     assert "text.png" in refused("query", gallery, "--image", tmp_path / "text.png")
     assert "nowhere" in refused("query", gallery, "--faces", tmp_path / "nowhere")
     assert "holds 14 faces" in refused("query", gallery, "--features", first, "--k", 15)
-    assert "k=0" in refused("query", gallery, "--features", first, "--k", 0)
+    assert "--k 0" in refused("query", gallery, "--features", first, "--k", 0)
     assert "--rerank 3" in refused("query", gallery, "--features", first, "--rerank", 3)
     assert "another" in refused("query", gallery, "--features", first, "--model", "webfaces")
 
@@ -148,7 +193,9 @@ def test_mistakes_about_features(place, gallery, tmp_path):
     assert "(N, 1024)" in said(features=features.ravel())
     assert "13 names" in said(names=np.arange(13))
     assert "another model" in said(model_hash="0123")
-    assert "at least one" in said(features=features[:0], names=[])
+    assert "(0, 1024)" in said(features=features[:0], names=[])
+    assert "complex" in said(features=features + 1j)
+    assert "first.npz" not in said(names=np.array(7))
     (tmp_path / "broken.npz").write_bytes((place / "first.npz").read_bytes()[:1000])
     assert "broken.npz" in refused("query", gallery, "--features", tmp_path / "broken.npz")
     np.save(tmp_path / "plain.npy", features)
@@ -158,23 +205,32 @@ def test_mistakes_about_features(place, gallery, tmp_path):
 
 def test_mistakes_about_the_gallery(place, gallery, tmp_path):
     first = place / "first.npz"
-    assert "no gallery" in refused("query", tmp_path, "--features", first)
-    assert "not empty" in refused("build", gallery, "--features", first)
+    assert "no gallery" in refused("query", tmp_path / "g", "--features", first)
+    assert "a folder" in refused("query", tmp_path, "--features", first)
+    assert "is there already" in refused("build", gallery, "--features", first)
     assert "nothing" in refused("build", tmp_path / "g", "--features", first, "--model", "nothing")
     assert not (tmp_path / "g").exists()
     Gallery.create(tmp_path / "empty", 1024, "lite", weights_hash(pretrained("lite")))
-    assert "empty" in refused("query", tmp_path / "empty", "--features", first)
-    copy = Gallery.open(gallery).save(tmp_path / "copy").folder
-    (copy / CODES).write_bytes(b"")
-    assert "damaged" in refused("query", copy, "--features", first)
-    (copy / HEADER).write_text("")
-    assert "damaged" in refused("info", copy)
+    assert "holds 0 faces" in refused("query", tmp_path / "empty", "--features", first)
+    (tmp_path / "old").mkdir()
+    (tmp_path / "old" / "header.json").write_text("{}")
+    (tmp_path / "text").write_text("no gallery" * 100)
+    (tmp_path / "cut").write_bytes(gallery.read_bytes()[:9000])
+    (tmp_path / "blank").write_bytes(b"")
+    for name in ("old", "text", "cut", "blank"):
+        for words in (
+            ["info"],
+            ["query", "--features", first],
+            ["add", "--features", first],
+            ["export", tmp_path / "x"],
+        ):
+            assert "build" in refused(words[0], tmp_path / name, *words[1:])
     search("build", tmp_path / "codes", "--features", first)
     assert "keep-features" in refused("query", tmp_path / "codes", "--features", first, "--rerank", 9)
 
 
 def test_a_bad_add_loses_nothing(place, gallery, tmp_path):
-    copy = Gallery.open(gallery).save(tmp_path / "copy").folder
+    copy = Path(shutil.copy(gallery, tmp_path / "copy"))
     with np.load(place / "first.npz") as stored:
         bad = changed(place, tmp_path, features=np.full_like(stored["features"], np.inf))
     refused("add", copy, "--features", bad)

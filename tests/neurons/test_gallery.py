@@ -1,8 +1,10 @@
-"""A gallery on disk: nothing is lost, whoever appends, dies or damages it; what it exports loads elsewhere."""
+"""A gallery in one SQLite file: nothing is lost, whoever appends, dies or damages it."""
 
-import json
 import multiprocessing
 import os
+import signal
+import sqlite3
+import time
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from sklearn.pipeline import make_pipeline
 
 from deepid_lite.errors import DataError
 from deepid_lite.neurons import codes
-from deepid_lite.neurons.gallery import CODES, FEATURES, HEADER, NAMES, Gallery, export
+from deepid_lite.neurons.gallery import Gallery
 from deepid_lite.verification.joint_bayesian import JointBayesian
 
 
@@ -21,8 +23,8 @@ def faces(n, seed=0, dimension=64):
     return [f"p{seed}/{i}é.png" for i in range(n)], features, codes.pack(codes.binarise(features))
 
 
-def new(folder, features=0):
-    return Gallery.create(folder, 64, "net", "abc", features, mirror=True)
+def new(path, features=0):
+    return Gallery.create(path, 64, "net", "abc", features, mirror=True)
 
 
 @pytest.fixture
@@ -32,18 +34,34 @@ def ten(tmp_path):
 
 
 def same(gallery, names, packed):
+    gallery.verify()
     return gallery.names == names and np.array_equal(gallery.codes, packed)
 
 
 def test_what_goes_in_comes_out(ten):
     names, features, packed = faces(10)
-    again = Gallery.open(ten.folder)
+    again = Gallery.open(ten.path)
     for gallery in (ten, again):
         assert len(gallery) == 10 and same(gallery, names, packed)
-        assert np.array_equal(gallery.features, features.astype(np.float16))
-    assert isinstance(again.codes, np.memmap) and not again.codes.flags.writeable
+        assert np.array_equal(gallery.kept_features([7, 2, 2]), features.astype(np.float16)[[7, 2, 2]])
     assert again.header["mirror"] is True and again.header["model_hash"] == "abc"
-    assert (again.folder / CODES).stat().st_size == 80 and (again.folder / FEATURES).stat().st_size == 1280
+    assert [path.name for path in ten.path.parent.iterdir()] == ["ten"], "one file, and no log once all is closed"
+
+
+def test_a_gallery_may_begin_with_faces(ten, tmp_path):
+    names, features, packed = faces(10)
+    gallery = Gallery.create(tmp_path / "g", 64, "net", "abc", 64, (packed, names, features), mirror=True)
+    assert (gallery.header, gallery.count) == (ten.header, 10) and same(gallery, names, packed)
+
+
+@pytest.mark.parametrize("sizes", [(300,), (1,) * 30, (0, 257, 0, 1)])
+def test_any_appends_give_one_gallery(tmp_path, sizes):
+    names, _, packed = faces(sum(sizes))
+    gallery, start = new(tmp_path / "g"), 0
+    for n in sizes:
+        gallery = gallery.append(packed[start : start + n], names[start : start + n])
+        start += n
+    assert same(gallery, names, packed) and same(Gallery.open(gallery.path), names, packed)
 
 
 def test_appending_keeps_the_order_and_an_open_gallery_as_it_was(tmp_path):
@@ -79,39 +97,33 @@ def test_reranking_is_joint_bayesian_on_the_candidates(tmp_path):
         assert np.allclose(scores[row], verifier[-1].score_pairs(z[[0] * 8], z[1:]), atol=1e-6)
 
 
-def test_saving_copies_what_is_open(ten, tmp_path):
-    copy = ten.save(tmp_path / "copy")
-    assert same(copy, ten.names, ten.codes) and np.array_equal(copy.features, ten.features)
-    strip = ("files", "count")
-    assert {k: v for k, v in copy.header.items() if k not in strip} == {
-        k: v for k, v in ten.header.items() if k not in strip
-    }
-    assert len(new(tmp_path / "none").save(tmp_path / "none2")) == 0
-
-
 # several processes, and processes that die
 
 
-def append_often(folder, seed, barrier):
-    gallery = Gallery.open(folder)
+def append_often(path, seed, barrier):
+    gallery = Gallery.open(path)
     barrier.wait()
     for i in range(15):
         names, _, packed = faces(1 + i % 3, 100 * seed + i)
         gallery.append(packed, names)
 
 
-def test_two_processes_that_append_at_once_lose_no_face(tmp_path):
+def test_processes_that_append_at_once_lose_no_face_and_a_reader_reads_on(tmp_path):
     new(tmp_path / "g")
     spawn = multiprocessing.get_context("spawn")
-    barrier = spawn.Barrier(2)
+    barrier = spawn.Barrier(3)
     both = [spawn.Process(target=append_often, args=(tmp_path / "g", seed, barrier)) for seed in (1, 2)]
     for process in both:
         process.start()
-    for process in both:
-        process.join(120)
-        assert process.exitcode == 0
+    barrier.wait(120)
+    seen = [0]
+    while any(process.is_alive() for process in both):
+        gallery = Gallery.open(tmp_path / "g")
+        gallery.verify()
+        seen.append(len(gallery))
+    assert [process.exitcode for process in both] == [0, 0] and seen == sorted(seen)
     expected = [faces(1 + i % 3, 100 * seed + i) for seed in (1, 2) for i in range(15)]
-    gallery = Gallery.open(tmp_path / "g")  # checks the checksums
+    gallery = Gallery.open(tmp_path / "g")
     stored = dict(zip(gallery.names, (bytes(code) for code in gallery.codes), strict=True))
     assert len(gallery) == len(stored) == 60
     assert stored == {
@@ -119,163 +131,209 @@ def test_two_processes_that_append_at_once_lose_no_face(tmp_path):
     }
 
 
-@pytest.mark.parametrize("written", [{CODES: 3}, {CODES: 24, NAMES: 5}, {CODES: 24, NAMES: 30, FEATURES: 7}])
-def test_a_torn_append_is_cut_off(ten, written):
-    """A process died between its data and its header."""
-    for name, size in written.items():
-        with open(ten.folder / name, "ab") as file:
-            file.write(b"x" * size)
+def append_until_killed(path, pipe):
+    gallery = Gallery.open(path)
+    for i in range(10**6):
+        names, features, packed = faces(50, i)
+        gallery = gallery.append(packed, names, features)
+        pipe.send(len(gallery))
+
+
+@pytest.mark.parametrize("wait", [0.0, 0.013, 0.031])
+def test_a_killed_process_loses_nothing_that_was_acknowledged(tmp_path, wait):
+    new(tmp_path / "g", 64)
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.get_context("spawn").Process(target=append_until_killed, args=(tmp_path / "g", theirs))
+    process.start()
+    ours.recv()
+    time.sleep(wait)
+    process.kill()
+    process.join()
+    acknowledged = 50
+    while ours.poll():
+        acknowledged = ours.recv()
+    gallery = Gallery.open(tmp_path / "g")
+    assert len(gallery) in (acknowledged, acknowledged + 50)
+    all_faces = [faces(50, i) for i in range(len(gallery) // 50)]
+    assert same(gallery, sum((f[0] for f in all_faces), []), np.concatenate([f[2] for f in all_faces]))
+    names, features, packed = faces(1, 10**6)
+    assert len(gallery.append(packed, names, features)) == len(gallery) + 1
+
+
+def create_and_die(path):
     names, features, packed = faces(10)
-    assert same(Gallery.open(ten.folder), names, packed)
-    more, more_features, more_codes = faces(2, 5)
-    ten.append(more_codes, more, more_features)
-    gallery = Gallery.open(ten.folder)
-    assert same(gallery, names + more, np.concatenate([packed, more_codes]))
-    assert np.array_equal(gallery.features[10:], more_features.astype(np.float16))
+    sqlite3.connect = dying(sqlite3.connect)
+    Gallery.create(path, 64, "net", "abc", 64, (packed, names, features))
 
 
-def test_a_failed_append_changes_nothing(ten, monkeypatch):
+def dying(connect):
+    class Dying(sqlite3.Connection):
+        def execute(self, command, *values):
+            if command == "COMMIT":
+                os.kill(os.getpid(), signal.SIGKILL if os.name != "nt" else signal.SIGTERM)
+            return super().execute(command, *values)
+
+    return lambda *args, **options: connect(*args, factory=Dying, **options)
+
+
+def test_after_a_killed_build_the_next_one_builds(tmp_path):
+    process = multiprocessing.get_context("spawn").Process(target=create_and_die, args=(tmp_path / "g",))
+    process.start()
+    process.join(120)
+    assert process.exitcode != 0
+    with pytest.raises(DataError, match="build"):
+        Gallery.open(tmp_path / "g")
+    names, features, packed = faces(10)
+    Gallery.check_new(tmp_path / "g")
+    assert same(Gallery.create(tmp_path / "g", 64, "net", "abc", 64, (packed, names, features)), names, packed)
+    assert [path.name for path in tmp_path.iterdir()] == ["g"]
+
+
+def test_a_failed_build_leaves_nothing(tmp_path):
+    names, _, packed = faces(2)
+    with pytest.raises(DataError, match="broken text"):
+        Gallery.create(tmp_path / "g", 64, "net", "abc", faces=(packed, ["a", "caf\udce9"]))
+    Gallery.check_new(tmp_path / "g")
+    assert not list(tmp_path.iterdir())
+    assert len(Gallery.create(tmp_path / "g", 64, "net", "abc", faces=(packed, names))) == 2
+
+
+class FullDisk(sqlite3.Connection):
+    def execute(self, command, *values):
+        if command.startswith("INSERT INTO appends"):
+            raise sqlite3.OperationalError("database or disk is full")
+        return super().execute(command, *values)
+
+
+def test_a_full_disk_changes_nothing(ten, tmp_path, monkeypatch):
     names, features, packed = faces(2, 5)
-    monkeypatch.setattr(os, "replace", lambda *_: (_ for _ in ()).throw(OSError(28, "No space left on device")))
-    with pytest.raises(DataError, match="No space left"):
-        ten.append(packed, names, features)
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, factory=FullDisk, **options))
+    for call in (
+        lambda: ten.append(packed, names, features),
+        lambda: Gallery.create(tmp_path / "g", 64, "net", "abc", 64, (packed, names, features)),
+    ):
+        with pytest.raises(DataError, match="disk is full"):
+            call()
     monkeypatch.undo()
-    assert len(Gallery.open(ten.folder)) == 10
+    assert [path.name for path in tmp_path.iterdir()] == ["ten"]
+    assert len(Gallery.open(ten.path)) == 10
     assert len(ten.append(packed, names, features)) == 12
-    Gallery.open(ten.folder)
 
 
 # damage
 
 
-def cut(path, size):
-    os.truncate(path, size)
+def change(path, command, *values):
+    with sqlite3.connect(path) as db:
+        db.execute(command, values)
+    db.close()
 
 
-def flip(path, at):
-    data = bytearray(path.read_bytes())
-    data[at] ^= 1
-    path.write_bytes(data)
+def flip(path, table, column):
+    """One bit of a blob."""
+    with sqlite3.connect(path) as db:
+        row, blob = db.execute(f"SELECT rowid, {column} FROM {table} ORDER BY rowid DESC").fetchone()
+        blob = bytes([*blob[:5], blob[5] ^ 1, *blob[6:]])
+        db.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (blob, row))
+    db.close()
 
 
-def change(folder, **facts):
-    header = json.loads((folder / HEADER).read_text())
-    (folder / HEADER).write_text(json.dumps(header | facts))
+def overwrite(path, at, data):
+    with open(path, "r+b") as file:
+        file.seek(at)
+        file.write(data)
 
 
 @pytest.mark.parametrize(
-    ("damage", "said"),
+    "damage",
     [
-        (lambda f: cut(f / CODES, 79), "79 bytes, and the header counts 80"),
-        (lambda f: cut(f / NAMES, 5), "names.txt: 5 bytes"),
-        (lambda f: cut(f / FEATURES, 0), "features.bin: 0 bytes"),
-        (lambda f: flip(f / CODES, 40), "codes.bin: its checksum"),
-        (lambda f: flip(f / NAMES, 2), "names.txt: its checksum"),
-        (lambda f: flip(f / FEATURES, 1000), "features.bin: its checksum"),
-        (lambda f: (f / CODES).unlink(), "codes.bin: No such file"),
-        (lambda f: (f / HEADER).unlink(), "no gallery"),
-        (lambda f: (f / HEADER).write_text("{"), "not a header"),
-        (lambda f: (f / HEADER).write_text("[]"), "not a header"),
-        (lambda f: (f / HEADER).write_bytes(b"\xff\xfe"), "not a header"),
-        (lambda f: cut(f / HEADER, 0), "not a header"),
-        (lambda f: change(f, count=11), "not a header"),
-        (lambda f: change(f, count="10"), "not a header"),
-        (lambda f: change(f, bits=0), "not a header"),
-        (lambda f: change(f, format=2), "not a header"),
-        (lambda f: change(f, files={}), "not a header"),
-        (lambda f: change(f, model_hash=None), "not a header"),
+        lambda p: flip(p, "header", "facts"),
+        lambda p: flip(p, "appends", "codes"),
+        lambda p: flip(p, "appends", "names"),
+        lambda p: flip(p, "features", "fp16"),
+        lambda p: change(p, "UPDATE header SET facts = ?", '{"bits": 1024.0}'),
+        lambda p: change(p, "UPDATE header SET facts = ?", b""),
+        lambda p: change(p, "UPDATE appends SET codes = 7"),
+        lambda p: change(p, "UPDATE appends SET last = 11"),
+        lambda p: change(p, "UPDATE appends SET last = -1"),
+        lambda p: change(p, "UPDATE appends SET codes = names"),
+        lambda p: change(p, "UPDATE features SET face = face + 1000"),
+        lambda p: change(p, "DELETE FROM features WHERE face = 3"),
+        lambda p: change(p, "DELETE FROM header"),
+        lambda p: change(p, "DROP TABLE appends"),
+        lambda p: change(p, "DROP TABLE header"),
+        lambda p: os.truncate(p, 5000),
+        lambda p: os.truncate(p, 0),
+        lambda p: overwrite(p, 0, b"no such file"),
+        lambda p: overwrite(p, 4096, bytes(8192)),
+        lambda p: p.write_text("{}" * 1000),
+        lambda p: p.unlink(),
+        lambda p: (p.unlink(), p.mkdir(), (p / "header.json").write_text("{}")),
     ],
 )
-def test_damage_is_one_line(ten, damage, said):
-    damage(ten.folder)
-    with pytest.raises(DataError, match=said) as error:
-        Gallery.open(ten.folder)
-    assert "\n" not in str(error.value) and str(ten.folder) in str(error.value)
+def test_damage_is_one_line(ten, damage):
+    damage(ten.path)
+    with pytest.raises(DataError, match="build") as error:
+        Gallery.open(ten.path).verify()
+    assert len(str(error.value).splitlines()) == 1 and str(ten.path) in str(error.value)
 
 
-def test_an_append_to_a_shortened_gallery_is_refused(ten):
-    cut(ten.folder / CODES, 70)
-    names, features, packed = faces(1)
-    with pytest.raises(DataError, match="shorter"):
+def test_a_gallery_on_a_disk_that_cannot_be_written_is_read(ten, monkeypatch):
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    names, features, packed = faces(10)
+    assert same(Gallery.open(ten.path), names, packed)
+    with pytest.raises(DataError, match="readonly"):
         ten.append(packed, names, features)
 
 
 @pytest.mark.parametrize(
     ("call", "said"),
     [
-        (lambda g, f: g.append(faces(2, 1)[2], ["a"], f[:2]), "1 names for 2 codes"),
-        (lambda g, f: g.append(np.zeros((1, 16), np.uint8), ["a"], f[:1]), "codes of 64 bits, new ones have 128"),
-        (lambda g, f: g.append(faces(1)[2], ["a"]), "keeps features"),
-        (lambda g, f: g.append(faces(1)[2], ["a"], f[:1, :9]), "keeps features"),
+        (lambda g, f: g.append(faces(2, 1)[2], ["a"], f[:2]), "1 names"),
+        (lambda g, f: g.append(np.zeros((1, 16), np.uint8), ["a"], f[:1]), "takes"),
+        (lambda g, f: g.append(faces(1)[2], ["a"]), "takes"),
+        (lambda g, f: g.append(faces(1)[2], ["a"], f[:1, :9]), "takes"),
         (lambda g, f: g.append(faces(1)[2], ["a"], f[:1] * np.nan), "NaN"),
         (lambda g, f: g.append(faces(1)[2], ["a"], f[:1] + 1e5), "65,504"),
         (lambda g, f: g.append(faces(1)[2], ["a\nb"], f[:1]), "line break"),
+        (lambda g, f: g.append(faces(1)[2], ["a\u2028b"], f[:1]), "line break"),
+        (lambda g, f: g.append(faces(1)[2], ["\x1b[2J"], f[:1]), "control character"),
         (lambda g, f: g.append(faces(1)[2], ["a\ud800"], f[:1]), "broken text"),
         (lambda g, f: g.search(np.zeros((1, 16), np.uint8), 1), "128 bits, and gallery have 64"),
         (lambda g, f: g.search(faces(1)[2], 11), "holds 10 faces"),
-        (lambda g, f: g.require_model("abd"), "another"),
-        (lambda g, f: Gallery.create(g.folder, 64, "net", "abc"), "not empty"),
-        (lambda g, f: Gallery.create(g.folder / "h", 60, "net", "abc"), "multiple of 8"),
-        (lambda g, f: Gallery.create(g.folder / CODES, 64, "net", "abc"), "codes.bin"),
-        (lambda g, f: Gallery.open(g.folder / "h"), "no gallery"),
-        (lambda g, f: Gallery.open(g.folder / CODES), "codes.bin"),
-        (lambda g, f: export(g, g.folder / "x", "csv"), "csv"),
-        (lambda g, f: export(g, g.folder / "no" / "x", "npy"), "cannot be written"),
+        (lambda g, f: Gallery.create(g.path, 64, "net", "abc"), "is there already"),
+        (lambda g, f: Gallery.check_new(g.path), "is there already"),
+        (lambda g, f: Gallery.check_new(g.path.parent), "a folder"),
+        (lambda g, f: Gallery.check_new("/dev/null"), "no gallery"),
+        (lambda g, f: Gallery.create(g.path.parent / "h", 60, "net", "abc"), "multiple of 8"),
+        (lambda g, f: Gallery.create(g.path / "h", 64, "net", "abc"), "ten"),
+        (lambda g, f: Gallery.open(g.path.parent / "h"), "no gallery"),
+        (lambda g, f: Gallery.open(g.path.parent), "a folder"),
+        (lambda g, f: Gallery.open(g.path / ("n" * 300)), "no gallery"),
     ],
 )
 def test_a_mistake_is_one_line(ten, call, said):
     with pytest.raises(DataError, match=said) as error:
         call(ten, faces(10)[1])
     assert "\n" not in str(error.value)
-    assert same(Gallery.open(ten.folder), ten.names, ten.codes)
+    assert same(Gallery.open(ten.path), ten.names, ten.codes)
+
+
+def test_an_append_to_another_gallery_of_that_name_is_refused(ten):
+    ten.path.unlink()
+    other = Gallery.create(ten.path, 64, "net", "other hash", 64)
+    with pytest.raises(DataError, match="built again"):
+        ten.append(ten.codes[:0], [], np.empty((0, 64)))
+    assert not len(Gallery.open(other.path))
 
 
 def test_an_empty_gallery_and_one_without_features(tmp_path):
     gallery = new(tmp_path / "g")
     names, features, packed = faces(2)
-    for call in (lambda: gallery.search(packed, 1), lambda: export(gallery, tmp_path / "x", "npy")):
-        with pytest.raises(DataError, match="empty"):
-            call()
+    with pytest.raises(DataError, match="empty"):
+        gallery.search(packed, 1)
     with pytest.raises(DataError, match="keep-features"):
         gallery.append(packed, names, features)
     with pytest.raises(DataError, match="keep-features"):
         gallery.append(packed, names).rerank(*gallery.append(packed, names).search(packed, 1), features, None)
-
-
-# export
-
-
-def test_exported_codes_load_elsewhere(ten, tmp_path):
-    files = export(ten, tmp_path / "codes.npy", "npy")
-    loaded = np.load(files[0], allow_pickle=False)
-    assert loaded.dtype == np.uint8 and np.array_equal(loaded, ten.codes)
-    assert files[1].read_text(encoding="utf-8").splitlines() == ten.names
-    raw = export(ten, tmp_path / "codes.bvecs", "bvecs")[0].read_bytes()
-    rows = np.frombuffer(raw, np.dtype([("width", "<i4"), ("code", "u1", 8)]))
-    assert (rows["width"] == 8).all() and np.array_equal(rows["code"], ten.codes)
-    assert not list(tmp_path.glob(".*.part"))
-
-
-@pytest.mark.skipif(codes.faiss() is None, reason="no faiss")
-def test_faiss_reads_the_exported_index(ten, tmp_path):
-    faiss = codes.faiss()
-    index = faiss.read_index_binary(str(export(ten, tmp_path / "codes.faiss", "faiss")[0]))
-    assert (index.d, index.ntotal) == (64, 10)
-    distances, indices = index.search(np.ascontiguousarray(ten.codes[:3]), 1)
-    assert indices.ravel().tolist() == [0, 1, 2] and not distances.any()
-
-
-def test_without_faiss_its_format_is_refused(ten, tmp_path, monkeypatch):
-    monkeypatch.setattr(codes, "faiss", lambda: None)
-    with pytest.raises(DataError, match="pip install"):
-        export(ten, tmp_path / "codes.faiss", "faiss")
-    assert not list(tmp_path.glob("*codes*"))
-
-
-def test_what_databases_are_given_has_the_same_distances(ten):
-    """Text of bits (pgvector's bit) and hexadecimal bytes (Elasticsearch's bit) of the packed codes."""
-    bits = ["".join("01"[int(b)] for b in row) for row in codes.unpack(ten.codes)]
-    numbers = [int(bytes(row).hex(), 16) for row in ten.codes]
-    expected = codes.hamming(ten.codes, ten.codes)
-    assert [[sum(a != b for a, b in zip(x, y, strict=True)) for y in bits] for x in bits] == expected.tolist()
-    assert [[(x ^ y).bit_count() for y in numbers] for x in numbers] == expected.tolist()

@@ -1,4 +1,4 @@
-"""Covers: how much they hide, where, and that chance belongs to an image; maps and strips against naive loops."""
+"""Occlusion: how much it hides, where, and that chance belongs to an image; maps and strips against naive loops."""
 
 import numpy as np
 import pytest
@@ -12,7 +12,7 @@ from deepid_lite.neurons import disguises
 from deepid_lite.neurons import occlusion as occ
 
 RNG = np.random.default_rng(0)
-IMAGES = RNG.integers(1, 255, (6, 144, 128, 3), dtype=np.uint8)  # no pixel is black: a black one is covered
+IMAGES = RNG.integers(1, 255, (6, 144, 128, 3), dtype=np.uint8)  # no pixel is black: a black one is hidden
 DONORS = RNG.integers(1, 255, (5, 144, 128, 3), dtype=np.uint8)
 FACE = np.s_[:, occ.TOP : occ.TOP + occ.HEIGHT, occ.LEFT : occ.LEFT + occ.WIDTH]
 
@@ -27,7 +27,7 @@ def hidden(covered, images=IMAGES):
 @pytest.mark.parametrize("fraction", [0, *occ.FRACTIONS, 1])
 def test_the_fraction_of_the_face_is_hidden_from_below(fraction):
     before = IMAGES.copy()
-    where = hidden(occ.cover_from_below(IMAGES, fraction))
+    where = hidden(occ.occlude_from_below(IMAGES, fraction))
     assert abs(where[FACE].mean() - fraction) <= 0.5 / occ.HEIGHT
     assert (IMAGES == before).all(), "the given images were changed"
     rows = where.all(2)
@@ -35,11 +35,11 @@ def test_the_fraction_of_the_face_is_hidden_from_below(fraction):
     assert (np.diff(rows.astype(int), axis=1) >= 0).all(), "from some row on all that follow"
 
 
-def test_eyes_are_covered_beyond_half_and_seventy_percent_leaves_what_is_above_them():
+def test_eyes_are_hidden_beyond_half_and_seventy_percent_leaves_what_is_above_them():
     eyes = round(float(TEMPLATE[0, 1]))
-    assert not hidden(occ.cover_from_below(IMAGES, 0.5))[:, eyes + 10].any()
-    assert hidden(occ.cover_from_below(IMAGES, 0.6))[:, eyes + 3].all()
-    most = hidden(occ.cover_from_below(IMAGES, 0.7))
+    assert not hidden(occ.occlude_from_below(IMAGES, 0.5))[:, eyes + 10].any()
+    assert hidden(occ.occlude_from_below(IMAGES, 0.6))[:, eyes + 3].all()
+    most = hidden(occ.occlude_from_below(IMAGES, 0.7))
     assert most[:, eyes - 8 :].all() and not most[:, : eyes - 12].any()
 
 
@@ -48,7 +48,7 @@ def test_eyes_are_covered_beyond_half_and_seventy_percent_leaves_what_is_above_t
 
 @pytest.mark.parametrize("size", [0, *occ.SIZES])
 def test_a_block_is_a_square_within_the_face(size):
-    where = hidden(occ.cover_block(IMAGES, size))
+    where = hidden(occ.occlude_block(IMAGES, size))
     side = round(size / 110 * 131)
     assert (where.sum((1, 2)) == side**2).all()
     assert (where[FACE].sum((1, 2)) == side**2).all()
@@ -57,17 +57,17 @@ def test_a_block_is_a_square_within_the_face(size):
 
 
 def test_each_image_has_its_own_place_and_keeps_it():
-    corner = [np.argwhere(w)[0] for w in hidden(occ.cover_block(IMAGES, 30))]
+    corner = [np.argwhere(w)[0] for w in hidden(occ.occlude_block(IMAGES, 30))]
     assert len({tuple(c) for c in corner}) == len(IMAGES)
-    again = [np.argwhere(w)[0] for w in hidden(occ.cover_block(IMAGES, 30, seed=1))]
+    again = [np.argwhere(w)[0] for w in hidden(occ.occlude_block(IMAGES, 30, seed=1))]
     assert (np.array(corner) != np.array(again)).any(1).all(), "another seed, other places"
-    for small, large in zip(hidden(occ.cover_block(IMAGES, 30)), hidden(occ.cover_block(IMAGES, 60)), strict=True):
+    for small, large in zip(hidden(occ.occlude_block(IMAGES, 30)), hidden(occ.occlude_block(IMAGES, 60)), strict=True):
         assert (small & large).any(), "a growing block stays about where it was"
 
 
 def test_blocks_reach_every_part_of_the_face():
     image = np.ones((1, 144, 128, 3), np.uint8)
-    reached = sum(hidden(occ.cover_block(image, 40, index=[i]), image)[0].astype(int) for i in range(600))
+    reached = sum(hidden(occ.occlude_block(image, 40, index=[i]), image)[0].astype(int) for i in range(600))
     face = reached[FACE[1:]]
     assert (face[10:-10, 10:-10] > 0).all()
     assert all(edge.any() for edge in (face[0], face[-1], face[:, 0], face[:, -1]))
@@ -77,55 +77,55 @@ def test_blocks_reach_every_part_of_the_face():
 
 
 @pytest.mark.parametrize("fill", occ.FILLS)
-@pytest.mark.parametrize("cover, amount", [(occ.cover_from_below, 0.4), (occ.cover_block, 40)])
+@pytest.mark.parametrize("occlude, amount", [(occ.occlude_from_below, 0.4), (occ.occlude_block, 40)])
 @settings(max_examples=8, deadline=None)
 @given(order=st.permutations(range(6)), cut=st.integers(1, 5))
-def test_any_split_in_any_order_covers_the_same(cover, amount, fill, order, cut):
+def test_any_split_in_any_order_hides_the_same(occlude, amount, fill, order, cut):
     more = {"fill": fill, "seed": 3, "donors": DONORS}
-    whole = cover(IMAGES, amount, **more)
+    whole = occlude(IMAGES, amount, **more)
     order = np.array(order)
-    parts = [cover(IMAGES[part], amount, index=part, **more) for part in (order[:cut], order[cut:])]
+    parts = [occlude(IMAGES[part], amount, index=part, **more) for part in (order[:cut], order[cut:])]
     np.testing.assert_array_equal(np.concatenate(parts), whole[order])
 
 
 def test_what_the_fills_are():
-    where = hidden(occ.cover_block(IMAGES, 50, "black"))
-    assert (occ.cover_block(IMAGES, 50, "black")[where] == 0).all()
-    assert (occ.cover_block(IMAGES, 50, "grey")[where] == 128).all()
-    noise = occ.cover_block(IMAGES, 50, "noise")
+    where = hidden(occ.occlude_block(IMAGES, 50, "black"))
+    assert (occ.occlude_block(IMAGES, 50, "black")[where] == 0).all()
+    assert (occ.occlude_block(IMAGES, 50, "grey")[where] == 128).all()
+    noise = occ.occlude_block(IMAGES, 50, "noise")
     assert 120 < noise[where].mean() < 135 and noise[where].std() > 65
     assert (noise[~where] == IMAGES[~where]).all()
-    for image, place in zip(occ.cover_block(IMAGES, 50, "face", donors=DONORS), where, strict=True):
+    for image, place in zip(occ.occlude_block(IMAGES, 50, "face", donors=DONORS), where, strict=True):
         assert any((image[place] == donor[place]).all() for donor in DONORS), "one donor's same place"
 
 
 def test_no_images():
-    assert occ.cover_block(IMAGES[:0], 40).shape == (0, 144, 128, 3)
-    assert occ.cover_from_below(IMAGES[:0], 0.4).shape == (0, 144, 128, 3)
+    assert occ.occlude_block(IMAGES[:0], 40).shape == (0, 144, 128, 3)
+    assert occ.occlude_from_below(IMAGES[:0], 0.4).shape == (0, 144, 128, 3)
 
 
 @pytest.mark.parametrize("value", [-0.1, 1.01, 40, np.nan, np.inf, "half", None, True])
 def test_a_fraction_outside_0_to_1_is_one_line(value):
     with pytest.raises(DataError, match=r"fraction .*: give 0 to 1; 0.4 hides 40 %") as error:
-        occ.cover_from_below(IMAGES, value)
+        occ.occlude_from_below(IMAGES, value)
     assert "\n" not in str(error.value)
 
 
 @pytest.mark.parametrize("value", [-1, 95, 1000, np.nan, "40"])
 def test_a_block_larger_than_the_face_is_one_line(value):
     with pytest.raises(DataError, match="size .*: give 0 to 94.05; a larger block leaves the face"):
-        occ.cover_block(IMAGES, value)
+        occ.occlude_block(IMAGES, value)
 
 
 @pytest.mark.parametrize("call, message", [
-    (lambda: occ.cover_block(IMAGES, 10, "white"), "fill 'white': use one of black, grey, noise, face"),
-    (lambda: occ.cover_block(IMAGES, 10, "face"), "give donors"),
-    (lambda: occ.cover_block(IMAGES, 10, "face", donors=DONORS[:0]), "give donors"),
-    (lambda: occ.cover_block(IMAGES[:, :100], 10), "align the faces first"),
-    (lambda: occ.cover_block(IMAGES.astype(float), 10), "align the faces first"),
-    (lambda: occ.cover_block(IMAGES, 10, index=[1, 2]), "6 whole numbers"),
-    (lambda: occ.cover_block(IMAGES, 10, index=np.arange(6) - 1), "6 whole numbers"),
-    (lambda: occ.cover_block(IMAGES, 10, index=np.arange(6) + 0.5), "6 whole numbers"),
+    (lambda: occ.occlude_block(IMAGES, 10, "white"), "fill 'white': use one of black, grey, noise, face"),
+    (lambda: occ.occlude_block(IMAGES, 10, "face"), "give donors"),
+    (lambda: occ.occlude_block(IMAGES, 10, "face", donors=DONORS[:0]), "give donors"),
+    (lambda: occ.occlude_block(IMAGES[:, :100], 10), "align the faces first"),
+    (lambda: occ.occlude_block(IMAGES.astype(float), 10), "align the faces first"),
+    (lambda: occ.occlude_block(IMAGES, 10, index=[1, 2]), "6 whole numbers"),
+    (lambda: occ.occlude_block(IMAGES, 10, index=np.arange(6) - 1), "6 whole numbers"),
+    (lambda: occ.occlude_block(IMAGES, 10, index=np.arange(6) + 0.5), "6 whole numbers"),
 ])  # fmt: skip
 def test_other_wrong_input_is_one_line(call, message):
     with pytest.raises(DataError, match=message) as error:
@@ -137,11 +137,11 @@ def test_conditions_are_the_papers_fourteen_and_the_clean_one():
     conditions = occ.conditions()
     assert len(conditions) == 15 and next(iter(conditions)) == "clean"
     index = np.arange(6)
-    for name, cover in conditions.items():
+    for name, occlude in conditions.items():
         word, _, amount = name.partition(" ")
-        expected = {"clean": lambda _: IMAGES, "below": lambda a: occ.cover_from_below(IMAGES, float(a)),
-                    "block": lambda a: occ.cover_block(IMAGES, float(a))}[word](amount)  # fmt: skip
-        np.testing.assert_array_equal(cover(IMAGES, None, index), expected)
+        expected = {"clean": lambda _: IMAGES, "below": lambda a: occ.occlude_from_below(IMAGES, float(a)),
+                    "block": lambda a: occ.occlude_block(IMAGES, float(a))}[word](amount)  # fmt: skip
+        np.testing.assert_array_equal(occlude(IMAGES, None, index), expected)
 
 
 # --- sensitivity ---
@@ -250,7 +250,7 @@ LANDMARKS = np.repeat(TEMPLATE[None], 6, 0)
 
 
 @pytest.mark.parametrize("wear, on, off", [
-    (disguises.sunglasses, (0, 1), (2, 3, 4)), (disguises.mask, (2, 3, 4), (0, 1))
+    (disguises.sunglasses, (0, 1), (2, 3, 4)), (disguises.surgical_mask, (2, 3, 4), (0, 1))
 ])  # fmt: skip
 def test_disguises_hide_what_they_should(wear, on, off):
     where = hidden(wear(IMAGES, LANDMARKS))
@@ -259,7 +259,7 @@ def test_disguises_hide_what_they_should(wear, on, off):
     assert 0.05 < where.mean() < 0.5 and (wear(IMAGES[:2], LANDMARKS[:2]) == wear(IMAGES, LANDMARKS)[:2]).all()
 
 
-@pytest.mark.parametrize("wear", [disguises.sunglasses, disguises.mask])
+@pytest.mark.parametrize("wear", [disguises.sunglasses, disguises.surgical_mask])
 def test_disguises_follow_the_landmarks(wear):
     grey = np.full((1, 144, 128, 3), 200, np.uint8)
     there = hidden(wear(grey, LANDMARKS[:1] - [0, 12]), grey)
@@ -267,7 +267,7 @@ def test_disguises_follow_the_landmarks(wear):
     np.testing.assert_array_equal(there[0, :100], here[0, 12:112])
 
 
-@pytest.mark.parametrize("wear", [disguises.sunglasses, disguises.mask])
+@pytest.mark.parametrize("wear", [disguises.sunglasses, disguises.surgical_mask])
 def test_disguises_have_smooth_edges_and_refuse_wrong_input(wear):
     white = np.full((1, 144, 128, 3), 255, np.uint8)
     values = np.unique(wear(white, LANDMARKS[:1])[..., 0])

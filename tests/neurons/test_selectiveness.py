@@ -35,7 +35,7 @@ def some(seed=0, n=60, d=7, a=3, ties=True):
 def test_it_finds_what_a_naive_search_finds(seed, as_bytes):
     features, targets = some(seed)
     features = np.round(10 * features).astype(np.uint8) if as_bytes else features
-    found = single.best_threshold(features, targets)
+    found = single.neuron_thresholds(features, targets)
     for a in range(targets.shape[1]):
         for d in range(features.shape[1]):
             assert found.accuracy[a, d] == pytest.approx(naive(features[:, d], targets[:, a]), abs=1e-12)
@@ -47,7 +47,7 @@ def test_it_finds_what_a_naive_search_finds(seed, as_bytes):
 def test_bytes_and_floats_agree_in_everything():
     rng = np.random.default_rng(3)
     features, targets = rng.poisson(2, (300, 40)).astype(np.uint8), rng.random((300, 4)) < 0.3
-    bytes_, floats = (single.best_threshold(x, targets) for x in (features, features.astype(np.float32)))
+    bytes_, floats = (single.neuron_thresholds(x, targets) for x in (features, features.astype(np.float32)))
     for one, other in zip(bytes_, floats, strict=True):
         np.testing.assert_array_equal(one, other)
 
@@ -55,23 +55,23 @@ def test_bytes_and_floats_agree_in_everything():
 def test_thresholds_lie_half_way_between_values_and_signs_say_which_side():
     x = np.array([0, 0, 1, 4, 5], np.float32)[:, None]
     high = np.array([False, False, False, True, True])
-    found = single.best_threshold(x, np.stack([high, ~high], axis=1))
+    found = single.neuron_thresholds(x, np.stack([high, ~high], axis=1))
     assert found.threshold[:, 0].tolist() == [2.5, 2.5]
     assert found.sign[:, 0].tolist() == [1, -1] and found.accuracy[:, 0].tolist() == [1, 1]
     near = np.array([1, np.nextafter(np.float32(1), np.float32(2))], np.float32)[:, None]
-    found = single.best_threshold(near, np.array([False, True]))
+    found = single.neuron_thresholds(near, np.array([False, True]))
     assert near[0, 0] <= found.threshold[0, 0] < near[1, 0]
 
 
 def test_a_constant_neuron_is_at_chance():
-    found = single.best_threshold(np.full((10, 2), 3.0), np.arange(10) < 4)
+    found = single.neuron_thresholds(np.full((10, 2), 3.0), np.arange(10) < 4)
     assert found.accuracy.tolist() == [[0.5, 0.5]]
 
 
 @pytest.mark.parametrize("change", [np.sqrt, lambda x: 7 * x + 2, lambda x: x**3])
 def test_a_rising_change_of_the_features_changes_no_accuracy(change):
     features, targets = some(1, ties=False)
-    before, after = (single.best_threshold(x, targets) for x in (features, change(features)))
+    before, after = (single.neuron_thresholds(x, targets) for x in (features, change(features)))
     np.testing.assert_allclose(before.accuracy, after.accuracy)
     np.testing.assert_array_equal(before.sign, after.sign)
 
@@ -80,8 +80,8 @@ def test_order_of_images_and_neurons_plays_no_part():
     features, targets = some(2)
     rng = np.random.default_rng(0)
     images, neurons = rng.permutation(len(features)), rng.permutation(features.shape[1])
-    before = single.best_threshold(features, targets).accuracy
-    after = single.best_threshold(features[images][:, neurons], targets[images]).accuracy
+    before = single.neuron_thresholds(features, targets).accuracy
+    after = single.neuron_thresholds(features[images][:, neurons], targets[images]).accuracy
     np.testing.assert_array_equal(before[:, neurons], after)
 
 
@@ -90,17 +90,17 @@ def test_unknown_labels_are_as_if_the_image_were_not_there():
     labels = targets.astype(float)
     labels[10:30, 1] = np.nan
     held_out = np.r_[0:10, 30:60]
-    found = single.best_threshold(features, labels)
-    alone = single.best_threshold(features[held_out], targets[held_out])
+    found = single.neuron_thresholds(features, labels)
+    alone = single.neuron_thresholds(features[held_out], targets[held_out])
     np.testing.assert_allclose(found.accuracy[1], alone.accuracy[1])
-    np.testing.assert_allclose(found.accuracy[0], single.best_threshold(features, targets).accuracy[0])
+    np.testing.assert_allclose(found.accuracy[0], single.neuron_thresholds(features, targets).accuracy[0])
     score = single.balanced_accuracy(features, labels, found.sign, found.threshold)
     np.testing.assert_allclose(score, found.accuracy, atol=1e-6)
 
 
 def test_blocks_play_no_part(monkeypatch):
     features, targets = some(5, d=30)
-    first = single.halves(np.zeros(60))
+    first = single.split_images(np.zeros(60))
     whole = single.one_neuron(features, targets, first)
     monkeypatch.setattr(single, "BLOCK", 7)
     for one, other in zip(whole, single.one_neuron(features, targets, first), strict=True):
@@ -115,7 +115,7 @@ def test_blocks_play_no_part(monkeypatch):
 @given(st.lists(st.integers(0, 6), min_size=2, max_size=60), st.integers(0, 99))
 def test_halves_split_every_person(labels, seed):
     labels = np.array(labels)
-    first = single.halves(labels, seed)
+    first = single.split_images(labels, seed)
     assert abs(first.sum() - (~first).sum()) <= 1
     for person in np.unique(labels):
         mine = first[labels == person]
@@ -128,7 +128,7 @@ def test_a_planted_neuron_is_found_and_scored_on_the_other_half():
     features = np.maximum(rng.normal(size=(400, 50)), 0).astype(np.float32)
     features[:, 17] = np.where(target, 5, 0) + rng.random(400)
     features[:, 3] = np.where(target ^ (rng.random(400) < 0.1), 0, 5) + rng.random(400)  # wrong for a tenth
-    found = single.one_neuron(features, target, single.halves(target))
+    found = single.one_neuron(features, target, single.split_images(target))
     assert found.neuron[:, 0].tolist() == [17, 17] and found.accuracy[0] == 1
     excitatory, inhibitory = single.extreme_neurons(found, 0, 1)
     assert (excitatory[0], inhibitory[0]) == (17, 3)
@@ -139,7 +139,7 @@ def test_a_planted_neuron_is_found_and_scored_on_the_other_half():
 def test_the_best_of_many_is_lucky_only_where_it_was_chosen():
     rng = np.random.default_rng(1)
     features, target = rng.random((200, 2000)).astype(np.float32), np.arange(200) % 2 == 0
-    found = single.one_neuron(features, target, single.halves(target))
+    found = single.one_neuron(features, target, single.split_images(target))
     assert np.abs(found.fitted).max() + 0.5 > 0.62  # the best of 2,000 coins
     assert 0.4 < found.accuracy[0] < 0.6  # meets new images
     assert found.every.max() > 0.6  # a choice on the images that score it is lucky again
@@ -169,11 +169,11 @@ def test_all_features_together():
     target = np.arange(300) % 3 == 0
     features = rng.random((300, 30)).astype(np.float32)
     features[target] += 0.3 * np.linspace(-1, 1, 30, dtype=np.float32)
-    first = single.halves(target)
+    first = single.split_images(target)
     all_ = single.linear_accuracy(features, target, first)[0]
     one = single.one_neuron(features, target, first).accuracy[0]
     assert all_ > one and all_ > 0.7
-    shuffled = single.linear_accuracy(features, single.permuted(target), first)[0]
+    shuffled = single.linear_accuracy(features, single.permuted_targets(target), first)[0]
     assert 0.35 < shuffled < 0.65
     counts = np.round(20 * features).clip(0).astype(np.uint8)
     assert single.linear_accuracy(counts, target, first, GramPCA(25))[0] > 0.65
@@ -187,13 +187,13 @@ def test_coins_are_learned_only_where_the_halves_share_people():
     assert coins.shape == (400, 6) and all(len(np.unique(column[labels == 3])) == 1 for column in coins.T)
     np.testing.assert_allclose(coins.mean(0), 0.5)
     strangers = labels < 20
-    assert single.linear_accuracy(features, coins, single.halves(labels)).mean() > 0.9
+    assert single.linear_accuracy(features, coins, single.split_images(labels)).mean() > 0.9
     assert single.linear_accuracy(features, coins, strangers).mean() < 0.7
 
 
 def test_permuted_labels_keep_what_is_known():
     labels = np.array([[1, 0, np.nan, 1, 0, 0], [0, 1, 1, np.nan, np.nan, 0]]).T
-    found = single.permuted(labels, seed=2)
+    found = single.permuted_targets(labels, seed=2)
     np.testing.assert_array_equal(np.isnan(found), np.isnan(labels))
     np.testing.assert_array_equal(np.nansum(found, 0), np.nansum(labels, 0))
 
@@ -210,7 +210,7 @@ def test_targets_that_cannot_be_tested_are_named():
     targets = np.zeros((40, 3))
     targets[:20, 0], targets[:2, 1] = 1, 1
     targets[5:, 2] = np.nan
-    first = single.halves(targets[:, 0])
+    first = single.split_images(targets[:, 0])
     good, missing = single.testable(targets, [first], ["plenty", "few", "unknown"], least=5)
     assert good.tolist() == [0] and list(missing) == ["few", "unknown"]
     assert "positives in a half, fewer than 5" in missing["few"]
@@ -234,7 +234,7 @@ FEATURES, TARGET = some()[0], np.arange(60) % 2 == 0
 )
 def test_wrong_input_gets_one_line(features, target, words):
     with pytest.raises(DataError, match=words) as error:
-        single.best_threshold(features, target)
+        single.neuron_thresholds(features, target)
     assert "\n" not in str(error.value)
 
 

@@ -6,8 +6,8 @@ import torch
 
 from deepid_lite.errors import DataError
 from deepid_lite.nets import deepid as nets
-from deepid_lite.neurons.selectiveness import halves
-from deepid_lite.neurons.silencing import input_gradient, lesions
+from deepid_lite.neurons.selectiveness import split_images
+from deepid_lite.neurons.silencing import input_gradient, silencing_curves
 
 
 def people(n_people=4, n_images=30, d=64, own=8, seed=0):
@@ -23,7 +23,7 @@ def people(n_people=4, n_images=30, d=64, own=8, seed=0):
 def test_without_their_neurons_a_person_is_lost_and_the_others_are_not():
     features, labels = people()
     targets = labels[:, None] == np.arange(3)
-    found = lesions(features, targets, halves(labels), [0, 8, 40], draws=4)
+    found = silencing_curves(features, targets, split_images(labels), [0, 8, 40], draws=4)
     assert found.own.shape == found.others.shape == found.random.shape == (3, 3)
     np.testing.assert_allclose(found.own[:, 0], 1)
     # the neurons of the others tell them apart still, but nothing of their own does
@@ -35,13 +35,13 @@ def test_no_lesion_is_the_cosine_to_the_template():
     from deepid_lite.verification.metrics import auc
 
     features, labels = people(seed=3, own=2)
-    first, target = halves(labels), labels == 1
+    first, target = split_images(labels), labels == 1
     expected = []
     for fit in (first, ~first):
         template = features[fit & target].mean(0)
         cosine = features @ template / np.linalg.norm(features, axis=1)
         expected.append(auc(cosine[~fit], target[~fit]))
-    found = lesions(features, target[:, None], first, [0], draws=2)
+    found = silencing_curves(features, target[:, None], first, [0], draws=2)
     assert found.own[0, 0] == pytest.approx(np.mean(expected), abs=1e-5)
     assert found.random[0, 0] == pytest.approx(found.own[0, 0]) and found.random_sd[0, 0] < 1e-9
 
@@ -50,7 +50,7 @@ def test_no_lesion_is_the_cosine_to_the_template():
 def test_one_neuron_must_stay(silenced):
     features, labels = people()
     with pytest.raises(DataError, match="give numbers from 0 to 63, one neuron must stay"):
-        lesions(features, labels[:, None] == 0, halves(labels), silenced)
+        silencing_curves(features, labels[:, None] == 0, split_images(labels), silenced)
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ from deepid_lite.faces.dataset import FaceSet
 from deepid_lite.faces.regions import WHOLE_FACE, crop
 from deepid_lite.nets import deepid as nets
 from deepid_lite.neurons import sparsity
+from deepid_lite.neurons.untrained import null_models
 from deepid_lite.studies import runs as studies
 from deepid_lite.studies.setup import Scale
 from deepid_lite.verification.features import extract
@@ -52,7 +53,7 @@ def test_mean_share_of_neurons_is_mean_share_of_images(seed, n, d):
 def test_distances_are_those_of_the_loop_over_pairs(seed, n, d, people):
     features, labels = some_features(seed, n, d, people)
     distance, who = naive_distances(features, labels)
-    found = sparsity.hamming(features, labels)
+    found = sparsity.hamming_summary(features, labels)
     same = who[:, 0] == who[:, 1]
     assert found["any_two"] == pytest.approx(distance.mean())
     assert found["spread"] == pytest.approx(distance.std(), abs=1e-6)
@@ -78,14 +79,14 @@ def test_spread_matches_permuted_neurons():
     labels = np.repeat(np.arange(60), 10)
     pre = rng.normal(size=(600, 8)) @ rng.normal(0.5, 1, (8, 64)) + rng.normal(0, 2, 64)  # 8 factors: dependence
     features = np.maximum(pre, 0)
-    net, null = sparsity.summary(features, labels), sparsity.summary(sparsity.permuted(features), labels)
+    net, null = sparsity.summary(features, labels), sparsity.summary(sparsity.permuted_features(features), labels)
     assert null["rate_mean"] == net["rate_mean"] and null["histograms"]["rate"] == net["histograms"]["rate"]
     assert null["active_std"] == pytest.approx(net["active_std_independent"], rel=0.1)
     assert null["hamming"]["spread"] == pytest.approx(net["hamming"]["spread_independent"], rel=0.05)
     assert null["hamming"]["degrees_of_freedom"] == pytest.approx(64, rel=0.1)
     assert null["hamming"]["any_two"] == net["hamming"]["any_two"]
     assert net["active_std"] > 2 * null["active_std"] and net["hamming"]["degrees_of_freedom"] < 32
-    np.testing.assert_array_equal(np.sort(sparsity.permuted(features), 0), np.sort(features, 0))
+    np.testing.assert_array_equal(np.sort(sparsity.permuted_features(features), 0), np.sort(features, 0))
 
 
 def test_summary_is_that_of_the_definition_and_json():
@@ -153,47 +154,7 @@ def a_net(batch_norm=True):
     return nets.DeepID2Plus(maps=6, dimension=32, heads=(2, 4), batch_norm=batch_norm).eval()
 
 
-def test_untrained_has_fresh_weights_and_estimated_statistics():
-    net, crops = a_net(), crop(faces())
-    state, rng = {k: v.clone() for k, v in net.state_dict().items()}, torch.random.get_rng_state()
-    fresh, again = sparsity.untrained(net, crops, seed=3), sparsity.untrained(net, crops, seed=3)
-    plain, other = sparsity.untrained(net, crops, seed=3, statistics=False), sparsity.untrained(net, crops, seed=4)
-    assert torch.equal(torch.random.get_rng_state(), rng), "the caller's random numbers went on"
-    for name, tensor in fresh.state_dict().items():
-        assert torch.equal(net.state_dict()[name], state[name]), "the net itself was changed"
-        assert torch.equal(again.state_dict()[name], tensor)
-        if "running" in name:
-            assert not torch.equal(plain.state_dict()[name], tensor)
-        elif "num_batches" not in name:
-            assert torch.equal(plain.state_dict()[name], tensor)
-    assert not torch.equal(fresh.conv1.weight, net.conv1.weight)
-    assert not torch.equal(fresh.conv1.weight, other.conv1.weight)
-    assert not fresh.training and fresh.norms[0].momentum == net.norms[0].momentum
-
-
-def test_batch_norm_centres_each_neuron_and_nothing_else_does():
-    crops = crop(faces(200))
-    rates = {
-        name: (extract(net, crops, flip=False) > 0).mean(0)
-        for name, net in {
-            "norm": sparsity.untrained(a_net(), crops),
-            "plain": sparsity.untrained(a_net(), crops, statistics=False),
-            "without": sparsity.untrained(a_net(batch_norm=False), crops),
-        }.items()
-    }
-    assert rates["norm"].std() < 0.15 < 0.3 < rates["plain"].std()
-    np.testing.assert_allclose(rates["without"], rates["plain"], atol=0.02)  # fresh batch norm is the identity
-    assert rates["norm"].mean() == pytest.approx(0.5, abs=0.1)
-
-
-def test_statistics_of_wrong_pictures_are_one_line():
-    with pytest.raises(DataError, match="crop the region"):
-        sparsity.untrained(a_net(), faces())
-    with pytest.raises(DataError, match="two or more"):
-        sparsity.untrained(a_net(), crop(faces(1)))
-
-
-def test_the_study_counts_pictures_not_mirrors_and_has_its_nulls():
+def test_the_study_counts_pictures_not_flips_and_has_its_nulls():
     def face_set(seed):
         labels, rows = np.arange(48) // 4, [str(k) for k in range(48)]
         return FaceSet(faces(48, seed), labels, rows[:12], np.zeros((48, 5, 2)), {}, rows, data_hash=f"hash {seed}")
@@ -221,7 +182,7 @@ def test_examples_are_two_of_one_person_and_one_of_another():
 def test_runs_are_compared_on_the_same_faces():
     model = FaceModel(a_net(), WHOLE_FACE, None, {})
     images, labels = faces(), np.arange(48) // 4
-    found = sparsity.sparsity_of_runs({"net": model} | sparsity.nulls(model, images), images, labels)
+    found = sparsity.sparsity_of_runs({"net": model} | null_models(model, images), images, labels)
     assert list(found) == ["net", "untrained", "untrained_plain"] and list(found["net"]) == [2, 4]
     expected = sparsity.summary(extract(model.net, crop(images), flip=False, layer=2), labels)
     assert found["net"][2] == expected and expected["neurons"] == 32

@@ -39,8 +39,8 @@ def colour(calls, fail_on=None):
 def test_scores_are_those_of_a_loop():
     found = sweeps.sweep(FACES, PAIRS, CONDITIONS, colour({}))
     assert list(found) == ["clean", "below 0.4", "block 60"]
-    covered = {"clean": FACES.images, "below 0.4": occlusion.cover_from_below(FACES.images, 0.4),
-               "block 60": occlusion.cover_block(FACES.images, 60)}  # fmt: skip
+    covered = {"clean": FACES.images, "below 0.4": occlusion.occlude_from_below(FACES.images, 0.4),
+               "block 60": occlusion.occlude_block(FACES.images, 60)}  # fmt: skip
     for name, images in covered.items():
         means = images.mean((1, 2))
         expected = -np.abs(means[PAIRS.first] - means[PAIRS.second]).sum(1)
