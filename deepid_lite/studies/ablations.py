@@ -289,7 +289,7 @@ def _begun(path, name, experiment, base, data, parts):
         "code": VERSION,
     }
     if not path.is_file():
-        if path.parent.is_dir() and any(place.is_dir() for place in path.parent.iterdir()):
+        if any((path.parent / variant).is_dir() for variant in experiment.variants):
             raise DataError(f"{path.parent}: without result.json its runs are of unknown code; take another folder")
         scale = "lite" if data == "synthetic" else "reference"
         fresh = {"scale": scale, "statement": experiment.statement, **identity, "pairs": len(parts.pairs)}

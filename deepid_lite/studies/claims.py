@@ -83,12 +83,6 @@ def verdict_of(claim, ours, comparison):
     return ("not replicated", "partly", "replicated")[claim.holds(ours) + claim.beats(ours, comparison)]
 
 
-def table(verdicts):
-    """A Markdown table: claim, paper, comparison, ours, verdict."""
-    rows = [[f"{v.claim.statement} ({v.claim.source})", v.claim.paper, *_numbers(v), v.verdict] for v in verdicts]
-    return markdown_table(["claim", "paper", "compared with", "ours", "verdict"], rows)
-
-
 def scorecard(folder=None, claims=None):
     """A Markdown table: claim, paper, comparison and ours at the reference scale, ours at lite; reference's verdict."""
     rows = []
@@ -103,7 +97,7 @@ def scorecard(folder=None, claims=None):
 
 
 def as_text(verdicts):
-    """The same for a terminal, with the rule of each claim."""
+    """Verdicts for a terminal, each with its rule."""
     lines = []
     for v in verdicts:
         other, ours = _numbers(v)

@@ -57,16 +57,13 @@ def right_of(result, kind="joint_bayesian", variants=None):
     for name in variants or result["variants"]:
         if name not in result["variants"]:
             raise DataError(f"variant {name!r}: the result has {'; '.join(result['variants'])}")
-        found[name] = _right_of(result["variants"][name]["layers"], kind, result["pairs"], name)
+        layers = result["variants"][name]["layers"]
+        right = layers[max(layers)].get("right", {})
+        if kind not in right:
+            kinds = ", ".join(right) or "none: it is of an older version, run it again"
+            raise DataError(f"{name}: no pairs decided by {kind!r}; there are {kinds}")
+        found[name] = unpacked(right[kind], result["pairs"])
     return found
-
-
-def _right_of(layers, kind, n_pairs, name):
-    last = layers[max(layers)]
-    if kind not in last.get("right", {}):
-        kinds = ", ".join(last.get("right", {})) or "none: it is of an older version, run it again"
-        raise DataError(f"{name}: no pairs decided by {kind!r}; there are {kinds}")
-    return unpacked(last["right"][kind], n_pairs)
 
 
 def resampled(right, fold, n_draws=10_000, seed=0):

@@ -4,14 +4,13 @@
 `fills` and `sensitivity` go beyond it. Each is a dict of plain numbers for JSON, with its nulls.
 """
 
-import functools
-
 import numpy as np
 
 from deepid_lite.faces import regions
 from deepid_lite.faces.cache import cache_folder
 from deepid_lite.neurons import disguises
 from deepid_lite.neurons import occlusion as occ
+from deepid_lite.neurons.sparsity import untrained_model
 from deepid_lite.registry import Claim, claims, study
 from deepid_lite.studies import robustness
 from deepid_lite.verification.evaluation import face_features, fit_verifier
@@ -84,18 +83,21 @@ def _swept(setup, conditions, folder, precision, with_lbp, per_fold, most, setti
     """All methods under all conditions: {"scores": {method: {condition: {curve: (P,)}}}, "pairs", "facts"}."""
     pairs, held_out = robustness.some_pairs(setup.pairs, per_fold), setup.held_out
     members = setup.ensemble.members if setup.ensemble else []
-    known = joined = None  # features of all held-out people; other studies use them as well
-    if most is None:
-        known = functools.partial(setup.features, "held_out")
-        joined = members and np.concatenate([setup.with_model(m).features("held_out") for m in members], axis=1)
+
+    def known():  # features of all held-out people; other studies use them as well
+        return {f"FC-{n}": setup.features("held_out", n) for n in setup.model.net.heads}
+
+    def of_members():
+        return {"ensemble": np.concatenate([setup.with_model(m).features("held_out") for m in members], axis=1)}
+
     limit = {"most": most} if most else {}
     methods = {
-        "net": robustness.Layers(setup.model, held_out, precision, most, known),
+        "net": robustness.layers(setup.model, held_out, precision, most, None if most else known),
         "untrained": robustness.untrained(setup.model, held_out, precision, **limit),
         "pixels": robustness.pixels(held_out, **limit),
     } | ({"lbp": robustness.high_dimensional_lbp(held_out, **limit)} if with_lbp else {})
     if members:
-        methods["ensemble"] = robustness.joined(members, held_out, precision, most, joined)
+        methods["ensemble"] = robustness.joined(members, held_out, precision, most, None if most else of_members)
     nets = [(weights_hash(model), model.region) for model in (setup.model, *members)]
     mark = robustness.mark_of(setup.test.data_hash, held_out.data_hash, *nets, precision, most, *settings,
                               pairs.first, pairs.second, pairs.fold, VERSION)  # fmt: skip
@@ -117,7 +119,7 @@ def _swept(setup, conditions, folder, precision, with_lbp, per_fold, most, setti
 def strips(setup, fractions=occ.FRACTIONS, sizes=occ.SIZES, most=None, every=4, seed=0):
     """FC-4 of single people under growing covers [Figs. 1, 17]; other people and an untrained net as nulls.
 
-    most: images of a person at most. every: of the neurons, in the order of their clean means, every so-many is kept.
+    most: images of a person at most. every: of the neurons, in the order of their clean means, each `every`-th is kept.
     """
     faces, conditions = setup.identity_set, occ.conditions(fractions, sizes, seed=seed)
     people = [np.flatnonzero(faces.labels == faces.names.index(name))[:most] for name in setup.celebrities]
@@ -134,7 +136,7 @@ def strips(setup, fractions=occ.FRACTIONS, sizes=occ.SIZES, most=None, every=4, 
     found = [_under_covers(setup.model, faces, rows, conditions) for rows in people]
     result |= occ.compare_people(found, len(fractions), every)
     result["example"] = _example(setup, found, people, fractions)
-    fresh = robustness.untrained_model(setup.model, setup.held_out)
+    fresh = untrained_model(setup.model, setup.held_out.images, most=1000)
     found = [_under_covers(fresh, faces, rows, conditions) for rows in people]
     return result | {"null": occ.compare_people(found, len(fractions))}
 
@@ -180,7 +182,7 @@ def _under_covers(model, faces, rows, conditions):
 def sensitivity(setup, n=100, side=24, step=8):
     """Which places of a face its score and its code hang on: mean over n same-person pairs; untrained net as null."""
     pairs = robustness.some_pairs(setup.pairs, max(1, -(-n // len(np.unique(setup.pairs.fold)))))
-    fresh = robustness.untrained_model(setup.model, setup.held_out)
+    fresh = untrained_model(setup.model, setup.held_out.images, most=1000)
     some = slice(0, 4000)
     null = fit_verifier(fresh, face_features(fresh, setup.held_out.images[some]), setup.held_out.labels[some])
     return {

@@ -15,7 +15,8 @@ from deepid_lite.nets import recipe as recipes
 from deepid_lite.nets.training import Student
 from deepid_lite.studies import ablations as experiments
 from deepid_lite.studies import comparisons
-from deepid_lite.studies.ablations import EXPERIMENTS, Experiment, Parts, attached, load_parts, run_experiment, varied
+from deepid_lite.studies.ablation_list import EXPERIMENTS, Experiment
+from deepid_lite.studies.ablations import Parts, attached, load_parts, run_experiment, varied
 from deepid_lite.verification import metrics as protocols
 from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
 from deepid_lite.verification.features import extract

@@ -96,9 +96,8 @@ def test_a_second_run_goes_on_and_another_setting_is_refused(scale, result, tmp_
     first = studies.occlusion(scale, tmp_path, with_lbp=False, **LEVELS)
     assert len(list(tmp_path.glob("*.npz"))) == 3 * 3
     (tmp_path / "untrained-block-50.npz").unlink()
-    fitted, fit = [], robustness.Descriptor.fit
-    monkeypatch.setattr(robustness.Layers, "fit", lambda self: pytest.fail("nothing is left to do"))
-    monkeypatch.setattr(robustness.Descriptor, "fit", lambda self: fitted.append(self.curve) or fit(self))
+    fitted, fit = [], robustness.Method.fit
+    monkeypatch.setattr(robustness.Method, "fit", lambda self: (fit(self), fitted.extend(self.verifiers)))
     assert studies.occlusion(scale, tmp_path, with_lbp=False, **LEVELS) == first and fitted == ["untrained net"]
     with pytest.raises(DataError, match="use an empty folder"):
         studies.occlusion(scale, tmp_path, with_lbp=False, seed=1, **LEVELS)

@@ -96,18 +96,7 @@ def test_fixed_thresholds_are_those_of_the_clean_scores():
     report = robustness.curves({"clean": {"x": clean}, "shifted": {"x": shifted}}, ["clean", "shifted"], PAIRS)["x"]
     assert report["accuracy"][0] == report["accuracy"][1] == report["fixed"][0]
     assert report["fixed"][1] == 50
-    own = verify(clean, PAIRS)
-    again = robustness.verify_at(clean, PAIRS, own.threshold)
-    np.testing.assert_array_equal(again.fold_accuracy, own.fold_accuracy)
-    np.testing.assert_allclose(again.standard_error, own.standard_error)
-
-
-def test_thresholds_of_another_shape_and_bad_scores_are_one_line():
-    scores = np.zeros(len(PAIRS))
-    for s, t, message in ((scores, [0, 0], "4 folds"), (scores, [np.nan] * 4, "4 folds"),
-                          (scores[1:], [0] * 4, "scores"), (scores * np.nan, [0] * 4, "scores")):  # fmt: skip
-        with pytest.raises(DataError, match=message):
-            robustness.verify_at(s, PAIRS, t)
+    assert report["fold_accuracy"][0] == [round(100 * a, 3) for a in verify(clean, PAIRS).fold_accuracy]
 
 
 def test_some_pairs_are_the_first_of_each_fold_and_kind():
