@@ -35,11 +35,11 @@ class Claim:
     """
 
     name: str
-    _: KW_ONLY
-    row: int
     statement: str
     source: str
     paper: str
+    _: KW_ONLY
+    row: int
     study: str
     kind: Literal["null", "baseline", "chance"]
     against: str

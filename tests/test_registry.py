@@ -20,9 +20,7 @@ def loaded():
 
 
 def claim(**changes):
-    known = {"row": 1, "statement": "It sees.", "source": "Fig. 1", "paper": "95 %", "study": "seeing", "kind": "null",
-             "against": "LBP"}  # fmt: skip
-    return Claim("a claim", **known | changes)
+    return Claim("a claim", "It sees.", "Fig. 1", "95 %", row=1, study="seeing", kind="null", against="LBP", **changes)
 
 
 def test_loading_a_room_imports_all_of_it():

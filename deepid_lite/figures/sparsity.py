@@ -146,7 +146,7 @@ def figure_dropout(result, reference=None, layer="FC-4"):
 
 
 def _by_dropout(study, layer):
-    """{kind of training: [(rate, summary, accuracy), ...] in order of the rate} of a result of experiments.py."""
+    """{kind of training: [(rate, summary, accuracy), ...] in order of the rate} of an ablation."""
     kinds = {"both signals": [], "no verification": [], "no batch norm": []}
     for variant in study["variants"].values():
         recipe, of_layer = variant["recipe"], variant["layers"][layer]
