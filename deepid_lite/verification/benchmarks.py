@@ -1,7 +1,7 @@
 """What a model is tested on: LFW, CFP, YouTube Faces, or people of another set, as faces and lists of what to compare.
 
-One function a set, whose arguments are its options, reads the official layout. LFW: Huang et al., UMass TR 07-49 (2007),
-view 2. CFP: Sengupta et al., WACV 2016. YouTube Faces: youtube_faces.py.
+One function a set, whose arguments are its options, reads the official layout. LFW: Huang et al., UMass TR 07-49
+(2007), view 2. CFP: Sengupta et al., WACV 2016. YouTube Faces: youtube_faces.py.
 """
 
 import hashlib

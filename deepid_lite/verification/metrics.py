@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from deepid_lite.errors import DataError, checked_features
+from deepid_lite.verification.pairs import Pairs, make_pairs  # noqa: F401  (until the studies and problem sets ask there)
 
 BLOCK = 2**22  # scores in memory at a time, 32 MB, however many images there are
 

@@ -1,8 +1,9 @@
 """A net as an ONNX file, and what decides about a pair as plain arrays, for programs without PyTorch.
 
 The file takes what `features.extract` takes and gives what it gives: region crops, uint8 (N, rows, columns, 3), to the
-features of the image and of its flip side by side, float32 (N, 2 D). The scaling to -1..1 and the flip are in the graph, so that another program cannot get them wrong. Any runtime of opset 18 reads it; the page "DeepID2+ in
-your browser" runs it with onnxruntime-web.
+features of the image and of its flip side by side, float32 (N, 2 D). The scaling to -1..1 and the flip are in the
+graph, so that another program cannot get them wrong. Any runtime of opset 18 reads it; the page "DeepID2+ in your
+browser" runs it with onnxruntime-web.
 """
 
 import json

@@ -18,9 +18,10 @@ from deepid_lite.studies import comparisons
 from deepid_lite.studies import runs as studies
 from deepid_lite.studies.ablations import EXPERIMENTS, Experiment, Parts, attached, load_parts, run_experiment, varied
 from deepid_lite.verification import metrics as protocols
-from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
+from deepid_lite.verification.evaluation import fit_verifier, pair_scores
 from deepid_lite.verification.features import extract
-from deepid_lite.verification.metrics import make_pairs
+from deepid_lite.verification.model import face_features
+from deepid_lite.verification.pairs import make_pairs
 
 TINY = """
 epochs = 2

@@ -19,9 +19,10 @@ from deepid_lite.nets import deepid as nets
 from deepid_lite.studies import robustness as sweeps
 from deepid_lite.studies import runs as studies
 from deepid_lite.verification import ensemble
-from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
-from deepid_lite.verification.metrics import make_pairs, verify
-from deepid_lite.verification.model import FaceModel
+from deepid_lite.verification.evaluation import fit_verifier, pair_scores
+from deepid_lite.verification.metrics import verify
+from deepid_lite.verification.model import FaceModel, face_features
+from deepid_lite.verification.pairs import make_pairs
 
 matplotlib.use("Agg")
 LEVELS = {"fractions": (0.5,), "sizes": (50,)}
