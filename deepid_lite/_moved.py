@@ -86,7 +86,7 @@ MOVED = {
 
 
 class _OldNames(MetaPathFinder, Loader):
-    """Asked last: gives the module itself under its old name; where it was divided, one that looks in all parts."""
+    """Gives the module itself under its old name; where it was divided, one that looks in all parts."""
 
     def find_spec(self, name, path=None, target=None):
         package, _, old = name.rpartition(".")
@@ -125,5 +125,5 @@ class _Package(ModuleType):
             super().__setattr__(name, value)
 
 
-sys.meta_path.append(_OldNames())
+sys.meta_path.insert(0, _OldNames())  # before the folder widgets/, which would be taken for a package
 sys.modules[__package__].__class__ = _Package

@@ -164,6 +164,7 @@ def test_the_set_is_read_with_its_frames_and_folds(ytf, cached):
         "sampling": "even",
         "labels": "published",
         "folder": "aligned_images_DB",
+        "pooling": "score",
     }
     names = [path.rsplit("/", 1)[0] for path in test.faces.paths]
     first = names[int(np.flatnonzero(test.video == test.pairs.first[0])[0])]
