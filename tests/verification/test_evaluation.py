@@ -225,6 +225,7 @@ def test_cfp_on_the_command_line(cfp, weights, monkeypatch, capsys):
         (["--data", "ytf", "--root", "."], "no folder aligned_images_DB there"),
         (["--data", "cfp", "--root", "."], "no folder Protocol there"),
         (["--data", "cfp", "--frames", "3"], "frames: no option of the test set 'cfp'"),
+        (["--data", "cfp", "--pooling", "max"], "pooling: no option of the test set 'cfp'"),
         (["--errata", "errata.txt"], "errata: no option of the test set 'synthetic'"),
         (["--published", "."], "--published .: LFW's curves"),
         (["--data", "lfw", "--roc", "a.png", "--published", "."], "no ROC points"),
