@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from deepid_lite import tensors as files
+from deepid_lite import tensors
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import CANDIDATES, folder_of
 from deepid_lite.verification.model import (
@@ -80,7 +80,7 @@ def save_ensemble(folder, ensemble):
     hashes = {member.region.name: weights_hash(member) for member in ensemble.members}
     regions = [asdict(member.region) for member in ensemble.members]
     facts = {"regions": regions, "weights": hashes, "card": ensemble.card}
-    files.save(Path(folder) / FILE, verifier_tensors(ensemble.verifier), facts)
+    tensors.save(Path(folder) / FILE, verifier_tensors(ensemble.verifier), facts)
 
 
 def net_file(folder, region):
@@ -96,7 +96,7 @@ def load_ensemble(folder):
     path = Path(folder) / FILE
     if not path.is_file():
         raise DataError(f"{folder}: no {FILE} there; train the nets with deepid train --regions ... --out {folder}")
-    tensors, facts = files.load(path)
+    numbers, facts = tensors.load(path)
     with contents_of(path):
         regions, card = [read_region(region) for region in facts["regions"]], read_card(facts["card"])
         hashes = [facts["weights"][region.name] for region in regions]
@@ -104,7 +104,7 @@ def load_ensemble(folder):
             raise DataError("it names no net")
     members = [_member(folder, region, digest) for region, digest in zip(regions, hashes, strict=True)]
     with contents_of(path):
-        return Ensemble(members, read_verifier(tensors, sum(2 * member.net.dimension for member in members)), card)
+        return Ensemble(members, read_verifier(numbers, sum(2 * member.net.dimension for member in members)), card)
 
 
 def _member(folder, region, digest):

@@ -14,8 +14,8 @@ import numpy as np
 import torch
 from torch import nn
 
-from deepid_lite import tensors as files
-from deepid_lite.errors import DataError, checked_features
+from deepid_lite import tensors
+from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import Region, crop, folder_of
 from deepid_lite.nets import deepid
 from deepid_lite.verification.features import extract
@@ -84,24 +84,25 @@ def save_model(path, model, without_heads=()):
         config["heads"] = tuple(h for h in model.net.heads if h not in without_heads)
     gone = tuple(f"{layer}.{h}." for h in without_heads for layer in ("fc", "feature_norms"))
     # convolutions and FC layers are products of thousands of terms: fp16 is enough; running statistics stay fp32
-    tensors = {
+    numbers = {
         f"net.{name}": t.half() if t.is_floating_point() and "norms" not in name else t
         for name, t in model.net.state_dict().items()
         if not name.startswith(gone)
     }
-    facts = {"architecture": type(model.net).__name__, "net": config, "region": dataclasses.asdict(model.region)}
-    files.save(path, tensors | verifier_tensors(model.verifier), facts | {"card": model.card})
+    architecture = config.pop("architecture", type(model.net).__name__)
+    facts = {"architecture": architecture, "net": config, "region": dataclasses.asdict(model.region)}
+    tensors.save(path, numbers | verifier_tensors(model.verifier), facts | {"card": model.card})
 
 
 def load_model(path):
     """Read what `save_model` wrote -> FaceModel; DataError with the file's name where any part does not fit."""
-    tensors, facts = files.load(path)
+    numbers, facts = tensors.load(path)
     with contents_of(path):
-        net = _net(facts, {n[4:]: t for n, t in tensors.items() if n.startswith("net.")})
+        net = _net(facts, {n[4:]: t for n, t in numbers.items() if n.startswith("net.")})
         region = read_region(facts["region"])
         if region.shape != tuple(net.config.get("input_shape", region.shape)):
             raise DataError(f"a region of {region.shape} pixels for a net that sees {net.config['input_shape']}")
-        verifier = read_verifier({n: t for n, t in tensors.items() if not n.startswith("net.")}, 2 * net.dimension)
+        verifier = read_verifier({n: t for n, t in numbers.items() if not n.startswith("net.")}, 2 * net.dimension)
         card = read_card(facts.get("card", {}))
     return FaceModel(net.eval().to(memory_format=torch.channels_last), region, verifier, card)
 
@@ -116,29 +117,16 @@ def contents_of(path):
         raise DataError(f"{path}: edited, or no model of this version ({why}); train it again") from None
 
 
-def _net(facts, tensors):
+def _net(facts, weights):
     """The net that the facts describe, with these numbers."""
     config, architecture = dict(facts["net"]), facts.get("architecture", "DeepIDNet")
     if architecture != "DeepIDNet":
         config["architecture"] = architecture
     with torch.device("meta"):  # takes no memory before the sizes are known to be those of the file
-        check_tensors(tensors, deepid.build(config).state_dict())
+        tensors.check(weights, deepid.build(config).state_dict())
     net = deepid.build(config)
-    net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in tensors.items()})
+    net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
     return net
-
-
-def check_tensors(tensors, wanted):
-    """DataError unless {name: tensor} has the names, shapes and kinds of `wanted`, and finite numbers."""
-    if other := sorted(tensors.keys() ^ wanted.keys()):
-        raise DataError(f"{other[0]} is {'missing' if other[0] in wanted else 'too many'}")
-    for name, like in wanted.items():
-        found = tensors[name]
-        kinds = (torch.float16, torch.float32) if like.is_floating_point() else (like.dtype,)
-        if found.shape != like.shape or found.dtype not in kinds:
-            wants = f"{kinds[-1]} {tuple(like.shape)}"
-            raise DataError(f"{name} is {found.dtype} {tuple(found.shape)}, {wants} is expected")
-        checked_features(found.numpy(), name)
 
 
 def read_region(facts):
@@ -171,13 +159,13 @@ def verifier_tensors(verifier):
     return {name: torch.as_tensor(np.asarray(a, dtype=np.float32)) for name, a in arrays.items()}
 
 
-def read_verifier(tensors, width):
+def read_verifier(numbers, width):
     """A fitted Verifier of `width` features from what `verifier_tensors` gave."""
-    k = len(tensors["joint.mean"])
+    k = len(numbers["joint.mean"])
     shapes = {"pca.mean": (width,), "pca.components": (k, width), "joint.mean": (k,)}
     shapes |= {"joint.S_mu": (k, k), "joint.S_eps": (k, k)}
-    check_tensors(tensors, {name: torch.empty(shape, device="meta") for name, shape in shapes.items()})
-    arrays = {name: tensor.double().numpy() for name, tensor in tensors.items()}
+    tensors.check(numbers, {name: torch.empty(shape, device="meta") for name, shape in shapes.items()})
+    arrays = {name: tensor.double().numpy() for name, tensor in numbers.items()}
     verifier = make_verifier(k)
     root, pca, _ = (step for _, step in verifier.steps)
     root.fit(np.zeros((1, width)))
