@@ -19,8 +19,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.dataset import load_faces
 from deepid_lite.faces.leakage import joint_bayesian_space, near_duplicates, nearest_people
 from deepid_lite.faces.splits import flagged_people
-from deepid_lite.verification.evaluation import face_features
-from deepid_lite.verification.model import pretrained
+from deepid_lite.verification.model import face_features, pretrained
 
 COLUMNS, CELL = 8, (180, 116)
 

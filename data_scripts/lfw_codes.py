@@ -17,8 +17,8 @@ from deepid_lite.neurons.lfw_codes import ShippedCodes, save, shuffled
 from deepid_lite.neurons.sparsity import picture
 from deepid_lite.results import provenance
 from deepid_lite.studies.setup import Setup
+from deepid_lite.verification.benchmarks import benchmark
 from deepid_lite.verification.model import pretrained, weights_hash
-from deepid_lite.verification.pipeline import test_set
 
 USE = "research and teaching only: computed from photographs of people who were not asked"
 
@@ -26,7 +26,8 @@ USE = "research and teaching only: computed from photographs of people who were 
 def lfw_codes(model, root=None, seed=0):
     """ShippedCodes of LFW by a model's name or file."""
     net = pretrained(model)
-    faces, pairs, _ = test_set("lfw", root)
+    test = benchmark("lfw", root)
+    faces, pairs = test.faces, test.pairs
     # a scale without kept people: it finds features that a study left in the cache
     features = Setup("reference", net, faces, pairs, faces, faces, (), root).features("test", layer=4)
     codes, people, listed = shuffled(pack(binarise(picture(features))), faces.labels, pairs, seed)

@@ -4,7 +4,8 @@
 
     model = dl.pretrained("lite")
     faces = dl.load_faces("synthetic", part="test")
-    features = dl.face_features(model, faces.images)
+    features, pairs = dl.face_features(model, faces.images), dl.make_pairs(faces.labels)
+    print(dl.verify(model.verifier.score_pairs(features, pairs), pairs).accuracy)
 
 Nothing is loaded before it is used. The rooms: faces, nets, verification, neurons, papers, studies, figures, cli.
 """
@@ -24,11 +25,12 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "nets.recipe": ["read_recipe"],
         "nets.training": ["train"],
         "results": ["load_result"],
-        "verification.evaluation": ["face_features"],
+        "verification.benchmarks": ["evaluate"],
         "verification.joint_bayesian": ["JointBayesian"],
         "verification.metrics": ["verify"],
-        "verification.model": ["pretrained"],
+        "verification.model": ["FaceModel", "face_features", "pretrained"],
         "verification.pairs": ["Pairs", "make_pairs"],
+        "verification.verifier": ["Verifier"],
     },
 )
 

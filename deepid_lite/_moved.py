@@ -25,8 +25,8 @@ MOVED = {
     "ensemble": "verification.ensemble",
     "ensemble_plots": "figures.ensemble",
     "ensemble_studies": "studies.ensemble",
-    "ensemble_training": "verification.ensemble_training",
-    "evaluation": "verification.evaluation",
+    "ensemble_training": "verification.pipeline",
+    "evaluation": "verification.evaluation verification.youtube_faces",
     "experiment_list": "studies.ablation_list",
     "experiment_plots": "figures.ablations",
     "experiments": "studies.ablations",
@@ -53,12 +53,12 @@ MOVED = {
     "onnx_export": "verification.onnx",
     "own_faces": "faces.own_photos",
     "pictures": "figures.style figures.faces figures.training",
-    "pipeline": "verification.pipeline",
+    "pipeline": "verification.pipeline cli.table",
     "plots": "figures.sparsity figures.codes figures.selectiveness figures.occlusion figures.ensemble "
     "figures.ablations figures.roc",
-    "pretrained": "verification.model",
+    "pretrained": "verification.model verification.verifier",
     "progress": "nets.training_log",
-    "protocols": "verification.metrics",
+    "protocols": "verification.metrics verification.pairs verification.benchmarks",
     "records": "results",
     "recipes": "nets.recipe",
     "region_selection": "verification.region_selection",
@@ -80,31 +80,44 @@ MOVED = {
     "synthetic": "faces.synthetic.people",
     "testsets": "verification.benchmarks",
     "training": "nets.training",
-    "trials": "verification.pairs",
+    "trials": "verification.pairs verification.benchmarks",
     "videos": "verification.youtube_faces",
     "widgets": "figures.widgets",
 }
 
 
 class _OldNames(MetaPathFinder, Loader):
-    """Gives the module itself under its old name; asked first, for the folder widgets/ looks like a package."""
+    """Gives the module itself under its old name; where it was divided, one that looks in all parts."""
 
     def find_spec(self, name, path=None, target=None):
         package, _, old = name.rpartition(".")
         return ModuleSpec(name, self) if package == __package__ and old in MOVED else None
 
     def create_module(self, spec):
-        places = [f"{__package__}.{place}" for place in MOVED[spec.name.rpartition(".")[2]].split()]
-        warnings.warn(f"{spec.name} is {', '.join(places)} now", DeprecationWarning, stacklevel=2)
-        modules = [importlib.import_module(place) for place in places]
-        module = modules[0] if len(modules) == 1 else ModuleType(spec.name)
-        for part in modules[1:] and modules:  # what was one module and is several now
-            vars(module).update({name: value for name, value in vars(part).items() if not name.startswith("__")})
-        self._spec = module.__spec__ or spec
+        parts = [f"{__package__}.{part}" for part in MOVED[spec.name.rpartition(".")[2]].split()]
+        warnings.warn(f"{spec.name} is {' and '.join(parts)} now", DeprecationWarning, stacklevel=2)
+        if len(parts) > 1:
+            self._spec = spec
+            return _Divided(spec.name, parts)
+        module = importlib.import_module(parts[0])
+        self._spec = module.__spec__
         return module
 
     def exec_module(self, module):
         module.__spec__ = self._spec  # the import system has just put the old name's there
+
+
+class _Divided(ModuleType):
+    def __init__(self, name, parts):
+        super().__init__(name)
+        self._parts = parts
+
+    def __getattr__(self, name):
+        for part in () if name.startswith("__") else self._parts:
+            module = importlib.import_module(part)
+            if hasattr(module, name):
+                return getattr(module, name)
+        raise AttributeError(f"{self.__name__}: no {name}; see {' and '.join(self._parts)}")
 
 
 class _Package(ModuleType):
@@ -113,5 +126,5 @@ class _Package(ModuleType):
             super().__setattr__(name, value)
 
 
-sys.meta_path.insert(0, _OldNames())
+sys.meta_path.insert(0, _OldNames())  # before the folder widgets/, which would be taken for a package
 sys.modules[__package__].__class__ = _Package

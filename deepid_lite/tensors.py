@@ -10,7 +10,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as as_bytes
 
-from deepid_lite.errors import DataError
+from deepid_lite.errors import DataError, checked_features
 from deepid_lite.files import replacing, sweep
 
 
@@ -41,6 +41,22 @@ def load(path):
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError):
         why = f"{path}: cut short, damaged or not written by deepid"
         raise DataError(f"{why}; delete it and train or download again") from None
+
+
+def check(found, wanted):
+    """DataError unless {name: tensor} has the names, shapes and kinds of `wanted`, and finite numbers.
+
+    Floats may be fp16 or fp32. Only shapes and kinds of `wanted` are asked for: it may lie on torch's meta device.
+    """
+    if other := sorted(found.keys() ^ wanted.keys()):
+        raise DataError(f"{other[0]} is {'missing' if other[0] in wanted else 'too many'}")
+    for name, like in wanted.items():
+        tensor = found[name]
+        kinds = (torch.float16, torch.float32) if like.is_floating_point() else (like.dtype,)
+        if tensor.shape != like.shape or tensor.dtype not in kinds:
+            wants = f"{kinds[-1]} {tuple(like.shape)}"
+            raise DataError(f"{name} is {tensor.dtype} {tuple(tensor.shape)}, {wants} is expected")
+        checked_features(tensor.numpy(), name)
 
 
 def optimizer_tensors(optimizer):

@@ -3,7 +3,7 @@
 import pytest
 from samples import RECIPE, REGIONS, face_set
 
-from deepid_lite.verification import ensemble_training, pipeline
+from deepid_lite.verification import pipeline
 
 
 @pytest.fixture(scope="session")
@@ -24,5 +24,5 @@ def trained(parts, tmp_path_factory):
     out = tmp_path_factory.mktemp("ensemble")
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "training_parts", lambda data, root, min_images=2: parts)
-        ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, out, "cpu")
+        pipeline.train_ensemble("blobs", None, RECIPE, REGIONS, out, "cpu")
     return out

@@ -52,3 +52,16 @@ def small_model(seed=0):
 def small_setup(name="lite", seed=0):
     test = small_faces(6, 3, 1)
     return Setup(name, small_model(seed), test, None, small_faces(4, 2, 2), test, ())
+
+
+def people_with(counts):
+    """(labels, paths as LFW's) of people with so many images each."""
+    labels = np.repeat(np.arange(len(counts)), counts)
+    return labels, [f"P{a}/P{a}_{i + 1:04d}.jpg" for a, n in enumerate(counts) for i in range(n)]
+
+
+def assert_disjoint(pairs, labels):
+    """No person is in two folds."""
+    inside = [set(labels[pairs.first[pairs.fold == f]]) | set(labels[pairs.second[pairs.fold == f]])
+              for f in range(pairs.fold.max() + 1)]  # fmt: skip
+    assert sum(map(len, inside)) == len(set.union(*inside))

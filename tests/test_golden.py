@@ -18,8 +18,7 @@ from deepid_lite.faces.synthetic.people import lite_part
 from deepid_lite.nets.recipe import read_recipe
 from deepid_lite.nets.training import train
 from deepid_lite.studies.claims import judge
-from deepid_lite.verification.evaluation import face_features
-from deepid_lite.verification.model import pretrained
+from deepid_lite.verification.model import face_features, pretrained
 
 FILE = Path(__file__).parent / "golden" / "values.json"
 CLOSE = {"rtol": 1e-4, "atol": 1e-5}  # floats of another processor may differ in the last bits

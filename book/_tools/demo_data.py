@@ -22,9 +22,9 @@ from PIL import Image
 
 from deepid_lite.faces.alignment import FRAME, TEMPLATE, align
 from deepid_lite.faces.synthetic.people import FIRST_PERSON, draw, make_faces, sample_identity
-from deepid_lite.verification import metrics as protocols
-from deepid_lite.verification.evaluation import face_features, pair_scores
-from deepid_lite.verification.model import pretrained, weights_hash
+from deepid_lite.verification import metrics
+from deepid_lite.verification.evaluation import pair_scores
+from deepid_lite.verification.model import face_features, pretrained, weights_hash
 from deepid_lite.verification.onnx import export_onnx, pair_arrays
 from deepid_lite.verification.pairs import make_pairs
 
@@ -107,9 +107,9 @@ def thresholds(model):
     active = features[:, : model.net.dimension] > 0
     scores = {"ratio": pair_scores(model, features, pairs)["joint_bayesian"],
               "hamming": -(active[pairs.first] ^ active[pairs.second]).sum(1).astype(float)}  # fmt: skip
-    best = {name: protocols.best_threshold(values, pairs.same) for name, values in scores.items()}
+    best = {name: metrics.best_threshold(values, pairs.same) for name, values in scores.items()}
     found = {"ratio": round(best["ratio"], 2), "hamming": int(np.floor(-best["hamming"]))}
-    return found, {name: round(100 * protocols.verify(v, pairs).accuracy, 1) for name, v in scores.items()}
+    return found, {name: round(100 * metrics.verify(v, pairs).accuracy, 1) for name, v in scores.items()}
 
 
 def still(model, threshold):
@@ -117,8 +117,7 @@ def still(model, threshold):
     pair = np.concatenate([frames(PEOPLE[2], 0, 0, 0), frames(PEOPLE[2], 30, 60, 1)])
     features = face_features(model, pair)
     mine = features[:, : model.net.dimension]
-    z = model.verifier[:-1].transform(features)
-    ratio = float(model.verifier[-1].score_pairs(z[:1], z[1:])[0])
+    ratio = float(model.verifier.score_all(features[:1], features[1:])[0, 0])
     distance = int(((mine[0] > 0) != (mine[1] > 0)).sum())
     says = [("same person" if same else "two people")
             for same in (ratio > threshold["ratio"], distance <= threshold["hamming"])]  # fmt: skip

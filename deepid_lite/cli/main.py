@@ -86,7 +86,7 @@ def train(
         train_model(data, root, recipe, out, device, ship, start=start)
         return
     from deepid_lite.faces.regions import by_names
-    from deepid_lite.verification.ensemble_training import train_ensemble
+    from deepid_lite.verification.pipeline import train_ensemble
 
     if ship or start:
         raise DataError("--ship, --start: they are for one net; leave --regions or them out")
@@ -106,7 +106,7 @@ def evaluate(
         Path | None, typer.Option(help="LFW's pairs.txt or YTF's splits.txt; default: beside the images")
     ] = None,
     errata: Annotated[
-        Path | None, typer.Option(help="LFW: corrected labels of pairs, see protocols.read_lfw_pairs")
+        Path | None, typer.Option(help="LFW: corrected labels of pairs, see benchmarks.read_lfw_pairs")
     ] = None,
     kind: Annotated[
         Literal["FF", "FP"] | None, typer.Option(help="CFP: frontal-frontal or frontal-profile (the default)")
@@ -116,9 +116,9 @@ def evaluate(
         Literal["even", "first", "random"] | None, typer.Option(help="YTF: which frames; default even")
     ] = None,
     pooling: Annotated[
-        Literal["score", "max", "feature"],
-        typer.Option(help="YTF: mean score of frame pairs, the highest, or the score of mean features"),
-    ] = "score",
+        Literal["score", "max", "feature"] | None,
+        typer.Option(help="YTF: mean score of frame pairs (the default), the highest, or the score of mean features"),
+    ] = None,
     corrected: Annotated[
         bool, typer.Option("--corrected", help="YTF: the corrected labels of splits_corrected.txt")
     ] = False,
@@ -137,9 +137,10 @@ def evaluate(
     ] = None,
 ):
     """Verification in ten folds, and identification, of a model on people it never saw: one table with intervals."""
+    from deepid_lite.cli.table import summary
     from deepid_lite.figures import roc as roc_plots
     from deepid_lite.figures.style import check_kind, save_figure
-    from deepid_lite.verification.pipeline import evaluate_model, summary
+    from deepid_lite.verification.pipeline import evaluate_model
 
     if published and (not roc or data != "lfw"):
         raise DataError(f"--published {published}: LFW's curves; give --data lfw and --roc FILE as well")
@@ -147,8 +148,8 @@ def evaluate(
     if roc:
         check_kind(roc)
     options = {"pairs": pairs, "errata": errata, "kind": kind, "frames": frames, "sampling": sampling}
-    options |= {"corrected": corrected or None, "refit_on": refit_on, "with_blufr": blufr}
-    report = evaluate_model(model, data, root, pooling=pooling, **options)
+    options |= {"pooling": pooling, "corrected": corrected or None}
+    report = evaluate_model(model, data, root, refit_on=refit_on, with_blufr=blufr, **options)
     print(summary(report))
     if json:
         from deepid_lite.files import write_json

@@ -53,7 +53,7 @@ def select(
     from deepid_lite.results import provenance
     from deepid_lite.verification import pipeline
     from deepid_lite.verification.ensemble import trained_models
-    from deepid_lite.verification.evaluation import face_features
+    from deepid_lite.verification.model import face_features
     from deepid_lite.verification.region_selection import select as choose
 
     models = trained_models(runs)

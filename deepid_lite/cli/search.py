@@ -170,7 +170,7 @@ def _features(model, digest, image=None, faces=None, part=None, file=None):
         raise DataError(f"no face to work on, or more than one source: give one of {choice}")
     if file is not None:
         return _saved(file, 2 * model.net.dimension, digest)
-    from deepid_lite.verification.evaluation import face_features
+    from deepid_lite.verification.model import face_features
 
     if image is not None:
         return face_features(model, _read_image(image)[None]), [image.name]

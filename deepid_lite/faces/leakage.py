@@ -49,7 +49,7 @@ def nearest_people(train, test, count=200):
 def joint_bayesian_space(model, features):
     """Features (N, 2 D) -> (N, K) vectors whose dot products are the cross terms of the Joint Bayesian score."""
     joint = model.verifier[-1]
-    z = (model.verifier[:-1].transform(features) - joint.mean_) @ joint.V_
+    z = (model.verifier.project(features) - joint.mean_) @ joint.V_
     return z * np.sqrt(joint.lambda_ / (1 + 2 * joint.lambda_))
 
 

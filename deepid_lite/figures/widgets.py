@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from deepid_lite.neurons.occlusion import FRACTIONS, SIZES, occlude_block, occlude_from_below
-from deepid_lite.verification.evaluation import face_features
+from deepid_lite.verification.model import face_features
 
 
 def page(name, data):
@@ -35,13 +35,12 @@ def occlusion_widget(model, probes, partners, threshold, fractions=FRACTIONS, si
     model: FaceModel, with its verifier. probes, partners: uint8 (2, 144, 128, 3), two aligned pictures of each of two
     people; the first are covered, the second stay clean. threshold: nats, from clean pairs. Returns the HTML.
     """
-    clean = model.verifier[:-1].transform(face_features(model, partners))
+    clean = face_features(model, partners)
     more = {"from below": [occlude_from_below(probes, f) for f in (0, *fractions)],
             "random block": [occlude_block(probes, n) for n in (0, *sizes)]}  # fmt: skip
     covered = np.stack([np.stack(levels) for levels in more.values()])  # (kinds, levels, 2, 144, 128, 3)
     features = face_features(model, covered.reshape(-1, *probes.shape[1:]))
-    z = model.verifier[:-1].transform(features)
-    scores = model.verifier[-1].score_gallery(z, clean).reshape(*covered.shape[:3], 2)
+    scores = model.verifier.score_all(features, clean).reshape(*covered.shape[:3], 2)
     codes = np.packbits(features[:, : model.net.dimension] > 0, axis=1).reshape(*covered.shape[:3], -1)
 
     def cover(kind, level, person):

@@ -130,8 +130,8 @@ class Gallery:
         """
         candidates, place = np.unique(indices, return_inverse=True)
         features = self.kept_features(candidates)
-        z = verifier[:-1].transform(features)
-        probes = np.repeat(verifier[:-1].transform(query_features), indices.shape[1], axis=0)
+        z = verifier.project(features)
+        probes = np.repeat(verifier.project(query_features), indices.shape[1], axis=0)
         scores = verifier[-1].score_pairs(probes, z[place.ravel()]).reshape(indices.shape)
         order = np.argsort(-scores, axis=1, kind="stable")
         return tuple(np.take_along_axis(values, order, 1) for values in (scores, distances, indices))

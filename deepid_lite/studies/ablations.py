@@ -30,9 +30,11 @@ from deepid_lite.results import provenance
 from deepid_lite.studies.ablation_list import EXPERIMENTS
 from deepid_lite.studies.comparisons import packed
 from deepid_lite.verification import pipeline
-from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
-from deepid_lite.verification.metrics import Pairs, verify
-from deepid_lite.verification.model import FaceModel
+from deepid_lite.verification.benchmarks import benchmark
+from deepid_lite.verification.evaluation import pair_scores
+from deepid_lite.verification.metrics import verify
+from deepid_lite.verification.model import FaceModel, face_features
+from deepid_lite.verification.pairs import Pairs
 
 log = logging.getLogger(__name__)
 
@@ -54,7 +56,8 @@ def load_parts(data, root=None, test=None, min_images=2):
     test = test or ("lfw" if data == "webfaces" else data)
     if test not in ("lfw", "celeba", "synthetic"):
         raise DataError(f"{test}: its people are trained on; name another set to test on: lfw, celeba or synthetic")
-    faces, pairs, _ = pipeline.test_set(test, root)
+    tested = benchmark(test, root)
+    faces, pairs = tested.faces, tested.pairs
     used, pairs = pairs.compact()
     return Parts(*pipeline.training_parts(data, root, min_images), faces.subset(used), pairs)
 
@@ -180,7 +183,7 @@ def measure(model, parts, progress=False):
         alive = of_held_out[layer].any(0)  # a neuron that nobody activates has no variance to fit
         if not alive.any():
             raise DataError(f"FC-{layer}: no neuron is active on anybody; train this variant with a lower lr")
-        fitted = fit_verifier(model, of_held_out[layer][:, alive], parts.held_out.labels)
+        fitted = model.with_verifier(of_held_out[layer][:, alive], parts.held_out.labels)
         scores = pair_scores(fitted, of_test[layer][:, alive], parts.pairs)
         scores["euclidean"] = _nearness(of_test[layer], parts.pairs)
         results = {kind: verify(values, parts.pairs) for kind, values in scores.items()}

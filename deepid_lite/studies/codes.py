@@ -14,7 +14,7 @@ from deepid_lite.neurons.untrained import untrained_net
 from deepid_lite.registry import Claim, claims, study
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.metrics import verify
-from deepid_lite.verification.model import components, fitted
+from deepid_lite.verification.verifier import components, fit_verifier
 
 RANDOM_DRAWS = 5  # of orders and of projections: their mean and spread
 FLOATS = (2, 4, 8, 16, 32, 64, 120)  # numbers a face, after PCA
@@ -27,10 +27,11 @@ def table_4(fit, fit_labels, test, pairs, verifier=None, n_components=120):
     1. Returns {"real": {"joint_bayesian", "cosine"}, "binary": {"joint_bayesian", "hamming"}}, each {"accuracy",
     "standard_error"}.
     """
+    real = verifier or fit_verifier(fit, fit_labels, n_components)
     unit = test / np.maximum(np.linalg.norm(test, axis=1, keepdims=True), 1e-12)
     return {
         "real": {
-            "joint_bayesian": accuracy(_joint(verifier or fitted(fit, fit_labels, n_components), test, pairs), pairs),
+            "joint_bayesian": accuracy(real.score_pairs(test, pairs), pairs),
             "cosine": accuracy((unit[pairs.first] * unit[pairs.second]).sum(1), pairs),
         },
         "binary": binary_row(binarise(fit), fit_labels, binarise(test), pairs, n_components),
@@ -39,9 +40,9 @@ def table_4(fit, fit_labels, test, pairs, verifier=None, n_components=120):
 
 def binary_row(fit, fit_labels, test, pairs, n_components=120):
     """The row of Table 4 for any bits: fit (N, B), test (M, B) -> {"joint_bayesian", "hamming"}."""
-    verifier = fitted(fit, fit_labels, n_components)
+    verifier = fit_verifier(fit, fit_labels, n_components)
     return {
-        "joint_bayesian": accuracy(_joint(verifier, test.astype(np.float32), pairs), pairs),
+        "joint_bayesian": accuracy(verifier.score_pairs(test.astype(np.float32), pairs), pairs),
         "hamming": accuracy(-(test[pairs.first] ^ test[pairs.second]).sum(1), pairs),
     }
 
@@ -70,7 +71,9 @@ def projections_curve(features, mean, pairs, sizes, draws=RANDOM_DRAWS):
 def floats_curve(fit, fit_labels, test, pairs, sizes=FLOATS):
     """Accuracy by Joint Bayesian of a few PCA components of four bytes each: {"numbers", "bytes", "accuracy"}."""
     sizes = [size for size in sizes if size <= components(fit, fit_labels)]
-    found = [accuracy(_joint(fitted(fit, fit_labels, size), test, pairs), pairs)["accuracy"] for size in sizes]
+    found = [
+        accuracy(fit_verifier(fit, fit_labels, size).score_pairs(test, pairs), pairs)["accuracy"] for size in sizes
+    ]
     return {"numbers": sizes, "bytes": [4 * size for size in sizes], "accuracy": found}
 
 
@@ -129,11 +132,6 @@ def accuracy(scores, pairs):
     return {"accuracy": _percent(found.accuracy), "standard_error": _percent(found.standard_error)}
 
 
-def _joint(verifier, features, pairs):
-    z = verifier[:-1].transform(features)
-    return verifier[-1].score_pairs(z[pairs.first], z[pairs.second])
-
-
 def _growing(bits, order, pairs, sizes):
     bits = bits[:, order[: max(sizes)]]
     unequal = np.cumsum(bits[pairs.first] ^ bits[pairs.second], axis=1, dtype=np.int32)
@@ -164,10 +162,9 @@ def codes(setup, seed=0):
         how: bits_curve(bits, [order_bits(held_out, how, s) for s in seeds], pairs, sizes)
         for how, seeds in draws.items()
     }
-    verifier = fitted(held_out, labels)  # on the same people as the codes' own, also where `held_out` is a part
-    z = verifier[:-1].transform(test)
+    verifier = fit_verifier(held_out, labels)  # on the same people as the codes' own, also where `held_out` is a part
     gallery, queries = search_split(setup.test.labels)
-    scores = verifier[-1].score_gallery(z[queries], z[gallery])
+    scores = verifier.score_all(test[queries], test[gallery])
     search = searcher(scores, setup.test.labels, gallery, queries)
     return {
         "scale": setup.name,

@@ -16,11 +16,12 @@ from deepid_lite.registry import Claim, claims, study
 from deepid_lite.studies.codes import table_4
 from deepid_lite.verification import ensemble as nets_joined
 from deepid_lite.verification import region_selection
-from deepid_lite.verification.benchmarks import test_set
-from deepid_lite.verification.evaluation import face_features, identification_report, pair_scores, verification_report
-from deepid_lite.verification.metrics import make_pairs, verify
-from deepid_lite.verification.model import fitted
-from deepid_lite.verification.pairs import pairs_a_fold
+from deepid_lite.verification.benchmarks import benchmark
+from deepid_lite.verification.evaluation import identification_report, pair_scores, verification_report
+from deepid_lite.verification.metrics import verify
+from deepid_lite.verification.model import face_features
+from deepid_lite.verification.pairs import make_pairs, pairs_a_fold
+from deepid_lite.verification.verifier import fit_verifier
 
 COUNTS = (1, 2, 4, 8, 16, 25)
 TRIED_COMPONENTS = (40, 60, 80, 120, 180)
@@ -44,7 +45,7 @@ def ensemble(setup, seed=0):
         for faces in (setup.held_out, setup.test)
     )
     together = np.concatenate(list(test.values()), axis=1)
-    lists = test_set("lfw" if setup.name == "reference" else "synthetic", setup.root)[2]
+    lists = benchmark("lfw" if setup.name == "reference" else "synthetic", setup.root).lists
     first = (held_out[setup.model.region.name], test[setup.model.region.name])
     labels, pairs = setup.held_out.labels, setup.pairs
     alone = nets_joined.fit([setup.model], first[0], labels)
@@ -104,9 +105,7 @@ def _tried_components(held_out, labels, seed):
     for n in TRIED_COMPONENTS:
         if n > min(fit.shape):
             continue
-        verifier = fitted(fit, renumber(labels[fits]), n)
-        z = verifier[:-1].transform(other)
-        scores = verifier[-1].score_pairs(z[pairs.first], z[pairs.second])
+        scores = fit_verifier(fit, renumber(labels[fits]), n).score_pairs(other, pairs)
         found[str(n)] = round(100 * verify(scores, pairs).accuracy, 3)
     return found
 

@@ -20,7 +20,7 @@ from deepid_lite.neurons import codes, sparsity
 from deepid_lite.neurons.selectiveness import split_images
 from deepid_lite.registry import study
 from deepid_lite.studies.neurons import attribute_labels
-from deepid_lite.verification.model import fitted
+from deepid_lite.verification.verifier import fit_verifier
 
 FARS = (0.01, 0.001)  # false accept rates that the threshold allows among all impostors of the other half
 LEAST = 10  # people of a group
@@ -143,7 +143,7 @@ def error_rates_by_sex(setup, seed=0, folder=None, draws=2000):
         raise DataError(f"error_rates_by_sex: fewer than {LEAST} people of one sex; give more CelebA people")
     others = np.setdiff1d(np.arange(len(setup.held_out)), rows)
     features, fit_labels = setup.features("held_out"), setup.held_out.labels[others]
-    verifier = fitted(features[others], fit_labels)
+    verifier = fit_verifier(features[others], fit_labels)
     tested, half = features[rows[clear]], split_images(groups, seed)[people]
     tables = {name: _tables(score, tested, people, half) for name, score in _scores(verifier).items()}
     found = {name: {far: {"threshold": t, **by_group(counted, groups, draws, seed)} for far, (t, counted) in of.items()}
@@ -174,8 +174,7 @@ def _scores(verifier):
     """Two ways to score all images with all, features (N, 2 D) -> (N, N)."""
 
     def joint_bayesian(features):
-        z = verifier[:-1].transform(features)
-        return verifier[-1].score_gallery(z, z)
+        return verifier.score_all(features, features)
 
     def hamming(features):
         bits = codes.pack(codes.binarise(features))

@@ -13,9 +13,8 @@ from deepid_lite.neurons import occlusion as occ
 from deepid_lite.neurons.untrained import untrained_model
 from deepid_lite.registry import Claim, claims, study
 from deepid_lite.studies import robustness
-from deepid_lite.verification.evaluation import face_features, fit_verifier
 from deepid_lite.verification.features import extract
-from deepid_lite.verification.model import weights_hash
+from deepid_lite.verification.model import face_features, weights_hash
 
 NULLS = ("untrained", "pixels")
 VERSION = 3  # part of the mark of stored scores: raise it when a change makes other scores
@@ -184,7 +183,7 @@ def sensitivity(setup, n=100, side=24, step=8):
     pairs = robustness.some_pairs(setup.pairs, max(1, -(-n // len(np.unique(setup.pairs.fold)))))
     fresh = untrained_model(setup.model, setup.held_out.images, most=1000)
     some = slice(0, 4000)
-    null = fit_verifier(fresh, face_features(fresh, setup.held_out.images[some]), setup.held_out.labels[some])
+    null = fresh.with_verifier(face_features(fresh, setup.held_out.images[some]), setup.held_out.labels[some])
     return {
         "scale": setup.name,
         "data_hash": setup.test.data_hash,
@@ -202,13 +201,13 @@ def _sensitivity(model, faces, pairs, n, side, step):
         part: face_features(model, np.asarray(faces.images[index]))
         for part, index in (("first", pairs.first), ("second", pairs.second))
     }
-    z = {part: model.verifier[:-1].transform(f) for part, f in clean.items()}
+    z = {part: model.verifier.project(f) for part, f in clean.items()}
     scores = model.verifier[-1].score_pairs(z["first"], z["second"])
 
     def measure(images, index):
         f = face_features(model, images)
         bits = ((f > 0) != (clean["first"][same[index]] > 0)).mean(1)
-        z_covered = model.verifier[:-1].transform(f)
+        z_covered = model.verifier.project(f)
         return np.stack([model.verifier[-1].score_pairs(z_covered, z["second"][same[index]]), -bits], axis=1)
 
     drop, tops, lefts = occ.sensitivity_map(np.asarray(faces.images[pairs.first[same]]), measure, side, step)

@@ -20,8 +20,9 @@ from deepid_lite.files import replacing
 from deepid_lite.neurons.untrained import untrained_model
 from deepid_lite.verification import ensemble, lbp
 from deepid_lite.verification.features import extract
-from deepid_lite.verification.metrics import Pairs, in_folds, verify
-from deepid_lite.verification.model import components, make_verifier
+from deepid_lite.verification.metrics import in_folds, verify
+from deepid_lite.verification.pairs import Pairs
+from deepid_lite.verification.verifier import components, fit_verifier
 
 BLOCK = 512  # pictures at a time
 PIXELS = dataclasses.replace(WHOLE_FACE, name="pixels", shape=(28, 24))
@@ -189,7 +190,7 @@ def high_dimensional_lbp(held_out, most=10000, workers=None):
 
 
 def _joint_bayesian(features, labels):
-    return make_verifier(components(features, labels)).fit(features, labels)
+    return fit_verifier(features, labels)
 
 
 def whole_people(labels, most):

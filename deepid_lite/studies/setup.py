@@ -6,7 +6,6 @@ a `Setup` that returns a dict for JSON, so that one function serves the book's b
 
 import hashlib
 from dataclasses import astuple, dataclass, field, replace
-from pathlib import Path
 
 import numpy as np
 
@@ -14,11 +13,11 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.cache import cache_folder
 from deepid_lite.faces.dataset import FaceSet, load_faces
 from deepid_lite.files import replacing
-from deepid_lite.verification.ensemble import Ensemble, load_ensemble
-from deepid_lite.verification.evaluation import face_features
-from deepid_lite.verification.metrics import Pairs
-from deepid_lite.verification.model import FaceModel, pretrained, weights_hash
-from deepid_lite.verification.pipeline import test_set, training_parts
+from deepid_lite.verification.benchmarks import benchmark
+from deepid_lite.verification.ensemble import Ensemble, any_model
+from deepid_lite.verification.model import FaceModel, face_features, weights_hash
+from deepid_lite.verification.pairs import Pairs
+from deepid_lite.verification.pipeline import training_parts
 
 PARTS = ("test", "held_out", "identity_set")
 VERSION = 1  # part of the key of stored features: raise it when a change makes other features of the same net and faces
@@ -89,7 +88,8 @@ def _read(path, n):
 def lite(model="lite"):
     """The embedded scale: the shipped lite net and 200 unseen synthetic people; no download, no GPU."""
     net, ensemble = _model(model)
-    test, pairs, _ = test_set("synthetic")
+    tested = benchmark("synthetic")
+    test, pairs = tested.faces, tested.pairs
     celebrities = load_faces("synthetic", part="celebrities")
     return Setup(
         "lite", net, test, pairs, load_faces("synthetic", part="joint_bayesian"), join(test, celebrities),
@@ -100,7 +100,8 @@ def lite(model="lite"):
 def reference(model="webfaces", root=None, fit_on="webfaces"):
     """The reference scale: a net of web faces, tested on LFW; `root` is the folder that DEEPID_DATA would name."""
     net, ensemble = _model(model)
-    test, pairs, _ = test_set("lfw", root)
+    tested = benchmark("lfw", root)
+    test, pairs = tested.faces, tested.pairs
     _, held_out = training_parts(fit_on, root)
     counts = np.bincount(test.labels)
     most = tuple(test.names[person] for person in np.argsort(-counts, kind="stable")[:5])
@@ -126,9 +127,5 @@ def join(first, second):
 
 def _model(model):
     """(FaceModel, Ensemble or None) for a model, its name or file, or the folder of an ensemble."""
-    if isinstance(model, FaceModel):
-        return model, None
-    if Path(model).is_dir():
-        ensemble = load_ensemble(model)
-        return ensemble.members[0], ensemble
-    return pretrained(model), None
+    found = any_model(model)
+    return (found.members[0], found) if isinstance(found, Ensemble) else (found, None)

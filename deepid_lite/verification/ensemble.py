@@ -9,21 +9,23 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
-from deepid_lite import tensors as checkpoints
+from deepid_lite import tensors
 from deepid_lite.errors import DataError
-from deepid_lite.faces.regions import CANDIDATES, Region, folder_of
-from deepid_lite.verification.evaluation import face_features
+from deepid_lite.faces.regions import CANDIDATES, folder_of
 from deepid_lite.verification.model import (
     FaceModel,
-    components,
-    fitted,
+    contents_of,
+    face_features,
     load_model,
-    restore_verifier,
+    pretrained,
+    read_card,
+    read_region,
+    read_verifier,
     verifier_tensors,
     weights_hash,
 )
+from deepid_lite.verification.verifier import Verifier, components, fit_verifier
 
 FILE = "ensemble.safetensors"
 # After PCA. DeepID2 had 180, and about 2,000 people to fit Joint Bayesian on; with our 737 validation people are
@@ -33,10 +35,10 @@ COMPONENTS = 60
 
 @dataclass
 class Ensemble:
-    """members: FaceModel, one a region. verifier: square root, PCA, Joint Bayesian of all features. card: facts."""
+    """members: FaceModel, one a region. verifier: of all features side by side. card: facts."""
 
     members: list[FaceModel]
-    verifier: Pipeline | None
+    verifier: Verifier
     card: dict
 
     @property
@@ -44,30 +46,33 @@ class Ensemble:
         """The members' regions."""
         return [member.region.name for member in self.members]
 
+    def features(self, images, layer=4, precision="fp32", progress=False):
+        """See model.face_features: (N, M 2 D)."""
+        return features(self.members, images, layer, precision, progress)
+
+
+def any_model(name):
+    """A FaceModel or Ensemble, by name, by file, by the folder of an ensemble, or as it is."""
+    if isinstance(name, FaceModel | Ensemble):
+        return name
+    return load_ensemble(name) if Path(name).is_dir() else pretrained(name)
+
 
 def features(members, images, layer=4, precision="fp32", progress=False):
-    """Features (N, M 2 D) of aligned faces (N, 144, 128, 3): each member's picture and mirror, side by side."""
+    """Features (N, M 2 D) of aligned faces (N, 144, 128, 3): each member's image and flip, side by side."""
     return np.concatenate([face_features(member, images, layer, precision, progress) for member in members], axis=1)
 
 
-def features_of(model, images, progress=False):
-    """Features of a FaceModel model, or of all nets of an Ensemble."""
-    if isinstance(model, Ensemble):
-        return features(model.members, images, progress=progress)
-    return face_features(model, images, progress=progress)
-
-
-def fit(members, kept_features, labels, n_components=COMPONENTS):
-    """The ensemble with Joint Bayesian fitted on features (N, M 2 D) of people that none of its nets saw."""
-    n = components(kept_features, labels, n_components)
+def fit(members, held_out, labels, n_components=COMPONENTS):
+    """The ensemble with a verifier fitted on features `held_out` (N, M 2 D) of people that none of its nets saw."""
     card = {
         "regions": [member.region.name for member in members],
-        "components": n,
+        "components": components(held_out, labels, n_components),
         "people": len(np.unique(labels)),
         "images": len(labels),
         "nets": [member.card for member in members],
     }
-    return Ensemble(members, fitted(kept_features, labels, n), card)
+    return Ensemble(members, fit_verifier(held_out, labels, n_components), card)
 
 
 def save_ensemble(folder, ensemble):
@@ -75,7 +80,7 @@ def save_ensemble(folder, ensemble):
     hashes = {member.region.name: weights_hash(member) for member in ensemble.members}
     regions = [asdict(member.region) for member in ensemble.members]
     facts = {"regions": regions, "weights": hashes, "card": ensemble.card}
-    checkpoints.save(Path(folder) / FILE, verifier_tensors(ensemble.verifier), facts)
+    tensors.save(Path(folder) / FILE, verifier_tensors(ensemble.verifier), facts)
 
 
 def net_file(folder, region):
@@ -91,14 +96,15 @@ def load_ensemble(folder):
     path = Path(folder) / FILE
     if not path.is_file():
         raise DataError(f"{folder}: no {FILE} there; train the nets with deepid train --regions ... --out {folder}")
-    tensors, facts = checkpoints.load(path)
-    try:
-        hashes, card = facts["weights"], facts["card"]
-        regions = [Region(**{**region, "shape": tuple(region["shape"])}) for region in facts["regions"]]
-        verifier = restore_verifier({name: tensor.double().numpy() for name, tensor in tensors.items()})
-    except (KeyError, AttributeError, TypeError):
-        raise DataError(f"{path}: no ensemble of this version; train it again") from None
-    return Ensemble([_member(folder, region, hashes[region.name]) for region in regions], verifier, card)
+    numbers, facts = tensors.load(path)
+    with contents_of(path):
+        regions, card = [read_region(region) for region in facts["regions"]], read_card(facts["card"])
+        hashes = [facts["weights"][region.name] for region in regions]
+        if not regions:
+            raise DataError("it names no net")
+    members = [_member(folder, region, digest) for region, digest in zip(regions, hashes, strict=True)]
+    with contents_of(path):
+        return Ensemble(members, read_verifier(numbers, sum(2 * member.net.dimension for member in members)), card)
 
 
 def _member(folder, region, digest):

@@ -1,38 +1,26 @@
-"""A model on a test set: one table of verification and identification, as plain numbers for JSON.
+"""What a model's features say of pairs and of galleries: scores, and reports as plain numbers for JSON.
 
 Everything that is chosen or fitted comes with the model, or from people that `held_out` names; from the test set only
-the folds' thresholds are taken, each from the other folds.
+the folds' thresholds are taken, each from the other folds. benchmarks.py has the sets.
 """
-
-import dataclasses
 
 import numpy as np
 from scipy import stats
 
-from deepid_lite.errors import DataError
-from deepid_lite.faces.regions import crop
-from deepid_lite.verification import metrics as protocols
-from deepid_lite.verification import youtube_faces as videos
-from deepid_lite.verification.features import extract
-from deepid_lite.verification.model import components, make_verifier
-
-
-def face_features(model, images, layer=4, precision="fp32", progress=False):
-    """Features (N, 2 D) of aligned faces (N, 144, 128, 3), picture and mirror, with a `FaceModel` model's region."""
-    return extract(model.net, crop(images, model.region), layer=layer, precision=precision, progress=progress)
+from deepid_lite.verification import metrics, verifier
+from deepid_lite.verification.model import face_features
 
 
 def pair_scores(model, features, pairs):
     """Scores (P,) of each pair, higher for one person, in three ways: {"joint_bayesian", "cosine", "hamming"}.
 
-    Hamming counts the neurons that are active in one picture only, on the codes f > 0 [DeepID2+, section 5.1].
+    model: anything with a fitted `verifier`. Hamming counts the neurons that are active in one picture only, on the
+    codes f > 0 [DeepID2+, section 5.1].
     """
     i, j = pairs.first, pairs.second
-    z = model.verifier[:-1].transform(features)
-    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
-    active = features > 0
+    unit, active = _unit(features), features > 0
     return {
-        "joint_bayesian": model.verifier[-1].score_pairs(z[i], z[j]),
+        "joint_bayesian": model.verifier.score_pairs(features, pairs),
         "cosine": (unit[i] * unit[j]).sum(1),
         "hamming": -(active[i] ^ active[j]).sum(1).astype(np.float64),
     }
@@ -41,60 +29,58 @@ def pair_scores(model, features, pairs):
 def scorer(model, features, name="joint_bayesian"):
     """One of the three scores as a function of two index arrays (A,), (B,) into the features -> (A, B)."""
     if name == "joint_bayesian":
-        z = model.verifier[:-1].transform(features)
+        z = model.verifier.project(features)
         return lambda i, j: model.verifier[-1].score_gallery(z[i], z[j])
     if name == "cosine":
-        unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
+        unit = _unit(features)
         return lambda i, j: unit[i] @ unit[j].T
     active = (features > 0).astype(np.float32)  # sums of zeros and ones are exact in it
     count = active.sum(1)
     return lambda i, j: 2.0 * (active[i] @ active[j].T) - count[i][:, None] - count[j]
 
 
-def video_scores(model, features, video, pairs, pooling="score"):
-    """Scores (P,) of pairs of videos in the three ways of `pair_scores`.
-
-    features: (N, 2 D) of frames; video: (N,) number of the video of each. pooling: "score" (mean over all pairs of
-    frames), "max" (the best of them) or "feature" (the mean feature of a video; its code is the majority's).
-    """
-    if pooling not in videos.POOLING:
-        raise DataError(f"pooling {pooling!r}: use {', '.join(videos.POOLING)}")
-    if pooling != "feature":
-        kinds = ("joint_bayesian", "cosine", "hamming")
-        return {k: videos.pool_scores(scorer(model, features, k), video, pairs, pooling) for k in kinds}
-    n_videos = int(np.max(video)) + 1
-    code = videos.pool_features((features > 0).astype(np.float32), video, n_videos) > 0.5
-    pooled = pair_scores(model, videos.pool_features(features, video, n_videos), pairs)
-    return pooled | {"hamming": -(code[pairs.first] ^ code[pairs.second]).sum(1).astype(np.float64)}
+def _unit(features):
+    return features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
 
 
 def verification_report(scores, pairs, n_roc=200):
     """Accuracy in percent for each kind of score, and the ROC of the first kind: a dict for JSON.
 
-    Each with the standard error of the folds' mean, as the papers print it, and its 95 % interval.
+    Each with the standard error of the folds' mean, as the papers print it, and its 95 % interval. The ROC is a step
+    function: at each `far` the largest true accept rate that was measured there or below.
     """
     report = {}
     for name, values in scores.items():
-        result = protocols.verify(values, pairs)
+        result = metrics.verify(values, pairs)
         report[name] = {
             "accuracy": round(100 * result.accuracy, 3),
             "standard_error": round(100 * result.standard_error, 3),
             "interval": fold_interval(100 * result.fold_accuracy),
             "fold_accuracy": [round(100 * a, 3) for a in result.fold_accuracy],
-            "equal_error_rate": round(100 * protocols.equal_error_rate(values, pairs.same), 3),
+            "equal_error_rate": round(100 * metrics.equal_error_rate(values, pairs.same), 3),
         }
-    far, tar, _ = protocols.roc(next(iter(scores.values())), pairs.same)
+    far, tar, _ = metrics.roc(next(iter(scores.values())), pairs.same)
     grid = np.unique(np.concatenate([np.linspace(0, 1, n_roc // 2), np.geomspace(1 / len(pairs), 1, n_roc // 2)]))
-    points = np.interp(grid, far, tar)
-    report["roc"] = {"far": np.round(grid, 6).tolist(), "tar": np.round(points, 5).tolist()}
-    return report
+    steps = tar[np.searchsorted(far, grid, side="right") - 1]
+    return report | {"roc": {"far": np.round(grid, 6).tolist(), "tar": np.round(steps, 5).tolist()}}
+
+
+def flat(report):
+    """The first score's numbers of `verification_report` under plain names, the others under theirs, as records are."""
+    first, *others = (name for name in report if name != "roc")
+    result = dict(report[first])
+    for name in others:
+        result[name] = report[name]["accuracy"]
+        result |= {f"{name}_{key}": report[name][key] for key in ("standard_error", "interval")}
+    return result | {"roc": report["roc"]}
 
 
 def fold_interval(values, level=0.95):
-    """[low, high] of the mean of the folds' values (F,), by Student's t with F - 1 degrees of freedom."""
+    """[low, high], within 0..100, of the mean of the folds' percentages (F,), by Student's t with F - 1 degrees of
+    freedom."""
     values = np.asarray(values)
     half = stats.t.ppf((1 + level) / 2, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return [round(float(values.mean() - half), 3), round(float(values.mean() + half), 3)]
+    return [round(float(np.clip(end, 0, 100)), 3) for end in (values.mean() - half, values.mean() + half)]
 
 
 def share_interval(share, n, level=0.95):
@@ -106,18 +92,15 @@ def share_interval(share, n, level=0.95):
 def identification_report(model, features, labels, lists):
     """Closed-set rank-1 and open-set DIR at 1 % FAR in percent, by Joint Bayesian scores, with 95 % intervals.
 
-    labels: (N,) people of the features' rows; lists: `protocols.Identification`, indices into the rows. The intervals
-    take probes as independent and the open set's threshold as given.
+    labels: (N,) people of the features' rows; lists: `pairs.Identification`, indices into the rows. The intervals take
+    probes as independent and the open set's threshold as given.
     """
     score = scorer(model, features)
-    rank1 = protocols.closed_set_rank1(score(lists.probes, lists.gallery), labels[lists.probes], labels[lists.gallery])
-    found = protocols.open_set_dir(
-        score(lists.genuine, lists.open_gallery),
-        labels[lists.genuine],
-        score(lists.impostors, lists.open_gallery),
-        labels[lists.open_gallery],
-        far=0.01,
+    rank1 = metrics.rank1(metrics.best_matches(score, lists.probes, lists.gallery, labels))
+    genuine, impostors = (
+        metrics.best_matches(score, probes, lists.open_gallery, labels) for probes in (lists.genuine, lists.impostors)
     )
+    found = metrics.detection_rate(genuine, np.maximum(*impostors), far=0.01)
     return {
         "rank1": round(100 * rank1, 3),
         "rank1_interval": share_interval(rank1, len(lists.probes)),
@@ -127,38 +110,6 @@ def identification_report(model, features, labels, lists):
         "closed": {"gallery": len(lists.gallery), "probes": len(lists.probes)},
         "open": {"gallery": len(lists.open_gallery), "genuine": len(lists.genuine), "impostors": len(lists.impostors)},
     }
-
-
-def benchmark_report(model, features, test, pooling="score"):
-    """Everything that a test set asks, in percent: a dict for JSON.
-
-    model: anything with a fitted `verifier`; features: (N, D) of the faces of `test`, a testsets.Benchmark. pooling:
-    how frames become videos, see video_scores.
-    """
-    if test.video is None:
-        scores = pair_scores(model, features, test.pairs)
-    else:
-        scores = video_scores(model, features, test.video, test.pairs, pooling)
-    report = _flat(verification_report(scores, test.pairs)) | test.facts
-    if test.video is not None:
-        report["pooling"] = pooling
-    if test.lists is not None:
-        report["identification"] = identification_report(model, features, test.faces.labels, test.lists)
-    return report
-
-
-def _flat(report):
-    """Joint Bayesian's numbers under plain names, the others under theirs, as the book quotes them."""
-    flat = dict(report["joint_bayesian"])
-    for name in ("cosine", "hamming"):
-        flat[name] = report[name]["accuracy"]
-        flat |= {f"{name}_{key}": report[name][key] for key in ("standard_error", "interval")}
-    return flat | {"roc": report["roc"]}
-
-
-def fit_verifier(model, features, labels):
-    """The model with Joint Bayesian fitted on features (N, 2 D) of people that its net never saw."""
-    return dataclasses.replace(model, verifier=make_verifier(components(features, labels)).fit(features, labels))
 
 
 def refitted_report(model, held_out, faces, pairs, progress=False):
@@ -173,9 +124,9 @@ def refitted_report(model, held_out, faces, pairs, progress=False):
         "codes": tuple((f[4] > 0).astype(np.float32) for f in (fit, test))
     }
     accuracy = {}
-    for name, (of_kept, of_test) in variants.items():
-        scores = pair_scores(fit_verifier(model, of_kept, held_out.labels), of_test, pairs)
-        accuracy[name] = round(100 * protocols.verify(scores["joint_bayesian"], pairs).accuracy, 3)
+    for name, (of_held_out, of_test) in variants.items():
+        scores = verifier.fit_verifier(of_held_out, held_out.labels).score_pairs(of_test, pairs)
+        accuracy[name] = round(100 * metrics.verify(scores, pairs).accuracy, 3)
     return {"codes_joint_bayesian": accuracy.pop("codes"), "layers": accuracy}
 
 

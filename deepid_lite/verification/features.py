@@ -1,4 +1,4 @@
-"""From pictures to features: a batch at a time, each picture and its mirror image."""
+"""From images to features: a batch at a time, each image and its flip."""
 
 import numpy as np
 import torch
@@ -10,11 +10,11 @@ from deepid_lite.nets.deepid import to_input
 
 @torch.inference_mode()
 def extract(net, images, flip=True, layer=4, batch_size=256, precision="fp32", progress=False):
-    """Features of region crops [DeepID2+, section 3: image and mirror image side by side].
+    """Features of region crops [DeepID2+, section 3: image and flip side by side].
 
-    images: uint8 (N, rows, columns, 3) of the net's input shape. Returns float32 (N, D), or (N, 2 D) with
-    flip (the picture's features, then its mirror's). All are >= 0; a neuron is active where its feature is
-    > 0. layer: 1 to 4 for FC-1 to FC-4; several of them give {layer: features} in one pass.
+    images: uint8 (N, rows, columns, 3) of the net's input shape. Returns float32 (N, D), or (N, 2 D) with flip (the
+    image's features, then its flip's). All are >= 0; a neuron is active where its feature is > 0. layer: 1 to 4 for
+    FC-1 to FC-4; several of them give {layer: features} in one pass.
     """
     layers = (layer,) if isinstance(layer, int) else tuple(layer)
     _check(net, images, layers)

@@ -34,7 +34,7 @@ import scipy.sparse
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from deepid_lite.errors import DataError
+from deepid_lite.errors import DataError, checked_features
 
 
 class JointBayesian(BaseEstimator):
@@ -110,8 +110,8 @@ class JointBayesian(BaseEstimator):
             raise DataError(
                 f"mean {self.mean_.shape}, S_mu {S_mu.shape}, S_eps {S_eps.shape}: need (D,), (D, D), (D, D)"
             )
-        if not (np.isfinite(self.mean_).all() and np.isfinite(S_mu).all() and np.isfinite(S_eps).all()):
-            raise DataError("mean, S_mu or S_eps: NaN or inf in it")
+        for name, numbers in (("mean", self.mean_), ("S_mu", S_mu), ("S_eps", S_eps)):
+            checked_features(numbers, name)
         lam, V = _diagonalise((S_mu + S_mu.T) / 2, (S_eps + S_eps.T) / 2)
         return self._set(V, lam)
 
@@ -160,13 +160,7 @@ class JointBayesian(BaseEstimator):
                 X = validate_data(self, X, reset=False, **options)
         except ValueError as error:
             raise DataError(" ".join(str(error).split())) from None
-        if not np.isfinite(X).all():
-            bad = np.argwhere(~np.isfinite(X))
-            row, column = bad[0]
-            raise DataError(
-                f"features: {len(bad)} values are NaN or inf, the first in row {row}, column {column}:"
-                " drop those images"
-            )
+        checked_features(X)
         return (X, *y) if y else X
 
     def __sklearn_tags__(self):

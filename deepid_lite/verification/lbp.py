@@ -22,9 +22,10 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted, validate_data
 from tqdm import tqdm
 
-from deepid_lite.errors import DataError
+from deepid_lite.errors import DataError, checked_features
 from deepid_lite.faces.alignment import FRAME, TEMPLATE
 from deepid_lite.verification.joint_bayesian import JointBayesian
+from deepid_lite.verification.verifier import Verifier
 
 # The 21 points of dlib's extractor, (x, y) in the aligned frame. Only five landmarks are known of our faces, so all
 # points are fixed: the template, and the others where they lie on an average upright face with these eyes. On a face
@@ -148,11 +149,11 @@ def _check(images, points, scales):
 
 
 def make_lbp_verifier(n_components=400):
-    """Unfitted pipeline from byte descriptors (N, D): square root and PCA, Joint Bayesian [Chen et al. 2013].
+    """An unfitted Verifier of byte descriptors (N, D): square root and PCA, Joint Bayesian [Chen et al. 2013].
 
-    Use it as `pretrained.make_verifier`'s. Joint Bayesian needs more images than people by `n_components` at least.
+    Joint Bayesian needs more images than people by `n_components` at least.
     """
-    return make_pipeline(GramPCA(n_components), JointBayesian())
+    return Verifier(make_pipeline(GramPCA(n_components), JointBayesian()).steps)
 
 
 class GramPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -223,8 +224,8 @@ class GramPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         values, vectors = scipy.linalg.eigh(gram.T, overwrite_a=True, subset_by_index=(n - wanted, n - 1))
         if not total > 0:
             raise DataError(f"GramPCA: all {n} rows are alike; give descriptors of different images")
-        held_out = values[::-1] > 1e-6 * values[-1]  # what is smaller is rounding
-        return values[::-1][held_out], vectors[:, ::-1][:, held_out], total
+        above = values[::-1] > 1e-6 * values[-1]  # what is smaller is rounding
+        return values[::-1][above], vectors[:, ::-1][:, above], total
 
     def transform(self, X):
         """Components float32 (N, n_components_) of counts X (N, D), some rows at a time."""
@@ -245,9 +246,8 @@ class GramPCA(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             X = validate_data(self, X, dtype=kinds, ensure_all_finite=False, **options)
         except ValueError as error:
             raise DataError(" ".join(str(error).split())) from None
-        if X.dtype != np.uint8 and not (X.min() >= 0 and X.max() < np.inf):  # also where one is nan
-            bad = "Negative values in data passed to" if X.min() < 0 else "NaN or inf in the counts of"
-            raise DataError(f"{bad} GramPCA: give what `describe` returns")
+        if checked_features(X, "counts").dtype != np.uint8 and X.min() < 0:
+            raise DataError("Negative values in data passed to GramPCA: give what `describe` returns")
         return X
 
     @property

@@ -1,9 +1,8 @@
 """Measuring: verification in folds, ROC, closed- and open-set identification, from scores alone.
 
-Scores are larger for pairs that look more alike: Joint Bayesian ratios, cosines, minus Hamming distances.
-The lists of what is compared come from `trials`, whose names can be imported from here as well. **Nothing is
-chosen on the images it is measured on**: the threshold of a fold comes from the scores of the other folds
-alone.
+Scores are larger for pairs that look more alike: Joint Bayesian ratios, cosines, minus Hamming distances. The lists of
+what is compared are made in pairs.py. **Nothing is chosen on the images it is measured on**: the threshold of a fold
+comes from the scores of the other folds alone.
 """
 
 import math
@@ -11,36 +10,11 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from sklearn import metrics
+from sklearn.metrics import roc_auc_score, roc_curve
 
-from deepid_lite.errors import DataError
-from deepid_lite.verification.pairs import (
-    Identification,
-    Pairs,
-    identification_lists,
-    make_pairs,
-    read_cfp,
-    read_lfw_pairs,
-)
+from deepid_lite.errors import DataError, checked_features
 
-__all__ = [
-    "Identification",
-    "OpenSet",
-    "Pairs",
-    "Verification",
-    "auc",
-    "best_threshold",
-    "closed_set_rank1",
-    "equal_error_rate",
-    "identification_lists",
-    "make_pairs",
-    "open_set_dir",
-    "read_cfp",
-    "read_lfw_pairs",
-    "roc",
-    "tar_at_far",
-    "verify",
-]
+BLOCK = 2**22  # scores in memory at a time, 32 MB, however many images there are
 
 
 @dataclass(frozen=True)
@@ -101,13 +75,13 @@ def roc(scores, same):
     distinct score, after (0, 0) at threshold inf.
     """
     scores, same = _two_kinds(scores, same)
-    return metrics.roc_curve(same, scores, drop_intermediate=False)
+    return roc_curve(same, scores, drop_intermediate=False)
 
 
 def auc(scores, same):
     """Area under the ROC: the chance that a same pair scores above a different one, ties half."""
     scores, same = _two_kinds(scores, same)
-    return float(metrics.roc_auc_score(same, scores))
+    return float(roc_auc_score(same, scores))
 
 
 def equal_error_rate(scores, same):
@@ -128,13 +102,48 @@ def tar_at_far(scores, same, far=1e-3):
 # identification
 
 
-def closed_set_rank1(scores, probe_labels, gallery_labels):
-    """Fraction of probes whose best gallery image is of the right person: scores (P, G), labels (P,), (G,).
+class Matches(NamedTuple):
+    """Of each probe the best score with its own person's images in the gallery, and with other people's."""
+
+    own: np.ndarray  # (P,); -inf where the person is not in the gallery
+    other: np.ndarray  # (P,); -inf where nobody else is
+
+
+def best_matches(score, probes, gallery, labels, block=BLOCK):
+    """Matches of images by number, without the whole matrix of their scores.
+
+    score: function of two index arrays (A,), (B,) -> (A, B), asked for at most `block` scores at a time, or one
+    probe's. probes (P,), gallery (G,): indices; labels (N,): of all images.
+    """
+    labels, rows = np.asarray(labels), max(1, block // max(1, len(gallery)))
+    parts = [probes[i : i + rows] for i in range(0, len(probes), rows)]
+    found = [_matches(score(part, gallery), labels[part], labels[gallery]) for part in parts]
+    return Matches(*np.concatenate([np.empty((2, 0)), *found], axis=1))
+
+
+def rank1(matches):
+    """Fraction of probes whose best gallery image is of the right person.
 
     A tie between the right and another person counts as wrong, so that the gallery's order plays no part.
     """
-    scores = _checked(scores, (len(probe_labels), len(gallery_labels)), "probe")
-    return float(_found(scores, probe_labels, gallery_labels).mean())
+    return float(_identified(matches).mean())
+
+
+def detection_rate(genuine, impostors, far=0.01):
+    """Detection and identification rate at rank 1, from the Matches of genuine probes and the best scores of
+    impostors (I,) -> OpenSet.
+
+    tau is the smallest threshold that at most `far` of the impostors reach: just above the (floor(far I) + 1)-th best
+    impostor (the 95th of LFW's 9,494). A genuine probe counts when its best score reaches tau and is the right
+    person's, not tied with another's.
+    """
+    best = np.sort(impostors)[::-1]
+    if not (0 <= far <= 1 and len(best)):
+        raise DataError(f"far={far!r} with {len(best)} impostors: need 0..1 and at least one impostor")
+    allowed = math.floor(far * len(best) + 1e-9)  # 0.29 * 100 is a little below 29
+    tau = -np.inf if allowed >= len(best) else float(np.nextafter(best[allowed], np.inf))
+    found = _identified(genuine) & (np.maximum(*genuine) >= tau)
+    return OpenSet(float(found.mean()), tau, float((best >= tau).mean()))
 
 
 class OpenSet(NamedTuple):
@@ -143,46 +152,42 @@ class OpenSet(NamedTuple):
     far: float  # fraction of impostors with a score of at least tau: at most what was asked for
 
 
+def closed_set_rank1(scores, probe_labels, gallery_labels):
+    """`rank1` of a whole matrix of scores (P, G) with labels (P,), (G,)."""
+    return rank1(_matches(scores, probe_labels, gallery_labels))
+
+
 def open_set_dir(genuine, genuine_labels, impostors, gallery_labels, far=0.01):
-    """Detection and identification rate at rank 1: genuine (P, G) and impostor scores (I, G) -> OpenSet.
-
-    tau is the smallest threshold that at most `far` of the impostors reach with their best score: just above
-    the (floor(far I) + 1)-th best impostor (the 95th of LFW's 9,494). A genuine probe counts when its best
-    score reaches tau and is the right person's, not tied with another's.
-    """
-    genuine = _checked(genuine, (len(genuine_labels), len(gallery_labels)), "genuine probe")
+    """`detection_rate` of whole matrices: genuine (P, G) and impostor scores (I, G), labels (P,), (G,)."""
     impostors = _checked(impostors, (len(impostors), len(gallery_labels)), "impostor")
-    if not (0 <= far <= 1 and len(impostors)):
-        raise DataError(f"far={far!r} with {len(impostors)} impostors: need 0..1 and at least one impostor")
-    best = np.sort(impostors.max(axis=1))[::-1]
-    allowed = math.floor(far * len(best) + 1e-9)  # 0.29 * 100 is a little below 29
-    tau = -np.inf if allowed >= len(best) else float(np.nextafter(best[allowed], np.inf))
-    found = _found(genuine, genuine_labels, gallery_labels) & (genuine.max(axis=1) >= tau)
-    return OpenSet(float(found.mean()), tau, float((best >= tau).mean()))
+    return detection_rate(_matches(genuine, genuine_labels, gallery_labels), impostors.max(axis=1), far)
 
 
-def _found(scores, probe_labels, gallery_labels):
-    right = np.asarray(probe_labels)[:, None] == np.asarray(gallery_labels)
-    if not len(scores) or not right.any(axis=1).all():
-        raise DataError(f"probes: {int((~right.any(axis=1)).sum())} of {len(scores)} have nobody in the gallery")
-    return np.where(right, scores, -np.inf).max(axis=1) > np.where(right, -np.inf, scores).max(axis=1)
+def _matches(scores, probe_labels, gallery_labels):
+    scores = _checked(scores, (len(probe_labels), len(gallery_labels)), "probe")
+    same = np.asarray(probe_labels)[:, None] == np.asarray(gallery_labels)
+    return Matches(*(np.where(which, scores, -np.inf).max(axis=1, initial=-np.inf) for which in (same, ~same)))
+
+
+def _identified(matches):
+    strangers = int(np.isneginf(matches.own).sum())
+    if strangers or not len(matches.own):
+        raise DataError(f"probes: {strangers} of {len(matches.own)} have nobody in the gallery")
+    return matches.own > matches.other
 
 
 # checks
 
 
 def _checked(scores, shape, what):
-    scores = np.asarray(scores, dtype=np.float64)
+    scores = np.asarray(checked_features(scores, "scores"), dtype=np.float64)
     if scores.shape != shape:
         raise DataError(f"scores: shape {scores.shape}, expected {shape}: one score for each {what}")
-    bad = np.argwhere(~np.isfinite(scores))
-    if len(bad):
-        raise DataError(f"scores: {len(bad)} of {scores.size} are NaN or inf, the first for {what} {bad[0][0]}")
     return scores
 
 
 def _two_kinds(scores, same):
     same = np.asarray(same, dtype=bool)
     if same.all() or not same.any():
-        raise DataError("pairs: need both same and different ones")
+        raise DataError("pairs: need both genuine and impostor ones (same and different)")
     return _checked(scores, same.shape, "pair"), same

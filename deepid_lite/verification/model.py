@@ -1,66 +1,54 @@
-"""A net, the region it looks at and its Joint Bayesian model in one safetensors file.
+"""A net, the region it looks at and its verifier in one safetensors file.
 
 `pretrained("lite")` was trained on the synthetic faces, `pretrained("webfaces")` on photographs; the latter is for
 research and teaching only. Numbers are kept as fp16 where 11 bits are enough, and nothing in the file is code.
 """
 
+import dataclasses
 import hashlib
-from dataclasses import asdict, dataclass
+from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
 import numpy as np
 import torch
-from sklearn.decomposition import PCA
-from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer
+from torch import nn
 
-from deepid_lite import tensors as checkpoints
+from deepid_lite import tensors
 from deepid_lite.errors import DataError
-from deepid_lite.faces.regions import Region
-from deepid_lite.nets import deepid as nets
+from deepid_lite.faces.regions import Region, crop, folder_of
+from deepid_lite.nets import deepid
+from deepid_lite.verification.features import extract
 from deepid_lite.verification.joint_bayesian import JointBayesian
+from deepid_lite.verification.verifier import Verifier, fit_verifier, make_verifier
 
-WIDE = 2048  # features; beyond, PCA is approximated, see make_verifier
+FACTS = {"images": int, "people": int, "data_hash": str, "minutes": int | float | None, "use": str}  # on a card
 
 
-@dataclass
+@dataclasses.dataclass
 class FaceModel:
-    """net: in evaluation mode. region: what it looks at. verifier: square root, PCA, Joint Bayesian. card: facts."""
+    """net: in evaluation mode. region: what it looks at. verifier: None until it is fitted. card: facts, for JSON."""
 
-    net: nets.DeepIDNet
+    net: nn.Module
     region: Region
-    verifier: Pipeline
+    verifier: Verifier | None
     card: dict
 
+    def features(self, images, layer=4, precision="fp32", progress=False):
+        """See `face_features`."""
+        return extract(self.net, crop(images, self.region), layer=layer, precision=precision, progress=progress)
 
-def make_verifier(n_components=120, update="exact", wide=False):
-    """Unfitted pipeline from features (N, D): square root, PCA, Joint Bayesian.
+    def with_verifier(self, features, labels):
+        """This model with a verifier fitted on features (N, 2 D) of people `labels` (N,) that its net never saw."""
+        return dataclasses.replace(self, verifier=fit_verifier(features, labels))
 
-    wide: for thousands of features, whose covariance takes minutes to decompose: PCA by random projections and power
-    iterations [Halko et al., SIAM Review 2011], seeded.
 
-    Rectified features are skewed to the right; the root brings them closer to the Gaussians that Joint Bayesian
-    assumes. Score pairs with `z = verifier[:-1].transform(features)` and `verifier[-1].score_pairs(z[i], z[j])`.
+def face_features(model, images, layer=4, precision="fp32", progress=False):
+    """Features float32 (N, 2 D) of aligned faces uint8 (N, 144, 128, 3): of each image, then of its flip.
+
+    model: FaceModel, or an Ensemble, whose nets stand side by side. layer: see features.extract.
     """
-    pca = PCA(n_components, svd_solver="covariance_eigh")
-    if wide:
-        pca = PCA(n_components, svd_solver="randomized", iterated_power=7, random_state=0)
-    return make_pipeline(FunctionTransformer(np.sqrt), pca, JointBayesian(update))
-
-
-def components(features, labels, most=120):
-    """How many PCA components to keep for Joint Bayesian: `most`, but no more than vary within people.
-
-    features: (N, D); labels: (N,) people.
-    """
-    return min(most, features.shape[1], max(1, len(labels) - len(np.unique(labels))))
-
-
-def fitted(features, labels, n_components=120):
-    """Joint Bayesian after PCA on features, or on bits as numbers; fewer components where the people are too few."""
-    verifier = make_verifier(components(features, labels, n_components), wide=features.shape[1] > WIDE)
-    return verifier.fit(np.asarray(features, np.float32), labels)
+    return model.features(images, layer, precision, progress)
 
 
 def weights_hash(model):
@@ -74,57 +62,91 @@ def weights_hash(model):
 def names():
     """Models that this installation holds."""
     folder = resources.files("deepid_lite") / "weights"
-    return sorted(
-        path.name.removesuffix(".safetensors") for path in folder.iterdir() if path.name.endswith(".safetensors")
-    )
+    return sorted(p.name.removesuffix(".safetensors") for p in folder.iterdir() if p.name.endswith(".safetensors"))
 
 
 def pretrained(name="lite"):
-    """A model by name ("lite", "webfaces") or from a file that `save_model` wrote."""
+    """A FaceModel by name ("lite", "webfaces") or from a file that `save_model` wrote."""
     path = Path(name)
     if path.suffix != ".safetensors":
         path = Path(str(resources.files("deepid_lite") / "weights" / f"{name}.safetensors"))
         if not path.is_file():
-            raise DataError(
-                f"model {name!r}: this installation has {', '.join(names()) or 'none'}; or give a .safetensors file"
-            )
+            known = ", ".join(names()) or "none"
+            raise DataError(f"model {name!r}: this installation has {known}; or give a .safetensors file")
     return load_model(path)
 
 
 def save_model(path, model, without_heads=()):
     """Write a FaceModel. without_heads: feature layers to leave out (FC-1 alone has 37 million weights)."""
-    heads = tuple(h for h in model.net.heads if h not in without_heads)
+    config = dict(model.net.config)
+    if without_heads:
+        config["heads"] = tuple(h for h in model.net.heads if h not in without_heads)
     gone = tuple(f"{layer}.{h}." for h in without_heads for layer in ("fc", "feature_norms"))
     # convolutions and FC layers are products of thousands of terms: fp16 is enough; running statistics stay fp32
-    tensors = {
+    numbers = {
         f"net.{name}": t.half() if t.is_floating_point() and "norms" not in name else t
         for name, t in model.net.state_dict().items()
         if not name.startswith(gone)
     }
-    tensors |= verifier_tensors(model.verifier)
-    checkpoints.save(
-        path, tensors, {"net": model.net.config | {"heads": heads}, "region": asdict(model.region), "card": model.card}
-    )
+    architecture = config.pop("architecture", type(model.net).__name__)
+    facts = {"architecture": architecture, "net": config, "region": dataclasses.asdict(model.region)}
+    tensors.save(path, numbers | verifier_tensors(model.verifier), facts | {"card": model.card})
 
 
 def load_model(path):
-    """Read what `save_model` wrote."""
-    tensors, facts = checkpoints.load(path)
+    """Read what `save_model` wrote -> FaceModel; DataError with the file's name where any part does not fit."""
+    numbers, facts = tensors.load(path)
+    with contents_of(path):
+        net = _net(facts, {n[4:]: t for n, t in numbers.items() if n.startswith("net.")})
+        region = read_region(facts["region"])
+        if region.shape != tuple(net.config.get("input_shape", region.shape)):
+            raise DataError(f"a region of {region.shape} pixels for a net that sees {net.config['input_shape']}")
+        verifier = read_verifier({n: t for n, t in numbers.items() if not n.startswith("net.")}, 2 * net.dimension)
+        card = read_card(facts.get("card", {}))
+    return FaceModel(net.eval().to(memory_format=torch.channels_last), region, verifier, card)
+
+
+@contextmanager
+def contents_of(path):
+    """Whatever does not fit together in a file that was read is one line with its name."""
     try:
-        net = nets.build(facts["net"])
-        net.load_state_dict(
-            {n[4:]: t.float() if t.dtype == torch.float16 else t for n, t in tensors.items() if n.startswith("net.")}
-        )
-        region = Region(**{**facts["region"], "shape": tuple(facts["region"]["shape"])})
-        arrays = {n: t.double().numpy() for n, t in tensors.items() if not n.startswith("net.")}
-        verifier = restore_verifier(arrays)
-    except (KeyError, RuntimeError, TypeError):
-        raise DataError(f"{path}: no model of this version (net, region and Joint Bayesian); train it again") from None
-    return FaceModel(net.eval().to(memory_format=torch.channels_last), region, verifier, facts.get("card", {}))
+        yield
+    except (DataError, KeyError, AttributeError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        why = f"no {error} in it" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: edited, or no model of this version ({why}); train it again") from None
+
+
+def _net(facts, weights):
+    """The net that the facts describe, with these numbers."""
+    config, architecture = dict(facts["net"]), facts.get("architecture", "DeepIDNet")
+    if architecture != "DeepIDNet":
+        config["architecture"] = architecture
+    with torch.device("meta"):  # takes no memory before the sizes are known to be those of the file
+        tensors.check(weights, deepid.build(config).state_dict())
+    net = deepid.build(config)
+    net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
+    return net
+
+
+def read_region(facts):
+    """A Region from its facts, whose name can be a folder's."""
+    region = Region(**{**facts, "shape": tuple(facts["shape"])})
+    if not folder_of(region).isprintable() or "/" in region.name:
+        raise DataError(f"region {region.name!r} has a name that none can have")
+    return region
+
+
+def read_card(card):
+    """The facts of a card, those of FACTS of their kinds."""
+    card = dict(card)
+    for key in card.keys() & FACTS.keys():
+        if not isinstance(card[key], FACTS[key]):
+            raise DataError(f"card: {key} is {card[key]!r:.40}, of a wrong kind")
+    return card
 
 
 def verifier_tensors(verifier):
-    """The numbers of a fitted `make_verifier`: {name: float32 tensor}."""
+    """The numbers of a fitted Verifier: {name: float32 tensor}."""
     _, pca, joint = (step for _, step in verifier.steps)
     arrays = {
         "pca.mean": pca.mean_,
@@ -136,16 +158,19 @@ def verifier_tensors(verifier):
     return {name: torch.as_tensor(np.asarray(a, dtype=np.float32)) for name, a in arrays.items()}
 
 
-def restore_verifier(arrays):
-    """A fitted pipeline from the numbers of `verifier_tensors`; KeyError where one is missing."""
-    verifier = make_verifier(len(arrays["joint.mean"]))
+def read_verifier(numbers, width):
+    """A fitted Verifier of `width` features from what `verifier_tensors` gave."""
+    k = len(numbers["joint.mean"])
+    shapes = {"pca.mean": (width,), "pca.components": (k, width), "joint.mean": (k,)}
+    shapes |= {"joint.S_mu": (k, k), "joint.S_eps": (k, k)}
+    tensors.check(numbers, {name: torch.empty(shape, device="meta") for name, shape in shapes.items()})
+    arrays = {name: tensor.double().numpy() for name, tensor in numbers.items()}
+    verifier = make_verifier(k)
     root, pca, _ = (step for _, step in verifier.steps)
+    root.fit(np.zeros((1, width)))
     pca.mean_, pca.components_ = arrays["pca.mean"], arrays["pca.components"]
-    pca.n_components_, pca.n_features_in_ = pca.components_.shape
-    pca.explained_variance_ = np.ones(pca.n_components_)  # used only by whitening, which is off
-    root.fit(np.zeros((1, pca.n_features_in_)))
-    verifier.steps[-1] = (
-        "jointbayesian",
-        JointBayesian.from_covariances(arrays["joint.mean"], arrays["joint.S_mu"], arrays["joint.S_eps"]),
-    )
+    pca.n_components_, pca.n_features_in_ = k, width
+    pca.explained_variance_ = np.ones(k)  # used only by whitening, which is off
+    joint = JointBayesian.from_covariances(arrays["joint.mean"], arrays["joint.S_mu"], arrays["joint.S_eps"])
+    verifier.steps[-1] = ("jointbayesian", joint)
     return verifier

@@ -1,14 +1,13 @@
 """A net as an ONNX file, and what decides about a pair as plain arrays, for programs without PyTorch.
 
 The file takes what `features.extract` takes and gives what it gives: region crops, uint8 (N, rows, columns, 3), to the
-features of the picture and of its mirror image side by side, float32 (N, 2 D). The scaling to -1..1 and the mirror are
-in the graph, so that another program cannot get them wrong. Any runtime of opset 18 reads it; the page "DeepID2+ in
-your browser" runs it with onnxruntime-web.
+features of the image and of its flip side by side, float32 (N, 2 D). The scaling to -1..1 and the flip are in the
+graph, so that another program cannot get them wrong. Any runtime of opset 18 reads it; the page "DeepID2+ in your
+browser" runs it with onnxruntime-web.
 """
 
 import json
 import logging
-import os
 import warnings
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -19,13 +18,14 @@ import torch
 from torch import nn
 
 from deepid_lite.errors import DataError
+from deepid_lite.files import replacing
 from deepid_lite.nets.deepid import to_input
 from deepid_lite.verification.model import weights_hash
 
 OPSET = 18
 
 
-class PictureAndMirror(nn.Module):
+class ImageAndFlip(nn.Module):
     """A net as ONNX files hold it: crops uint8 (N, rows, columns, 3) -> one (N, 2 D) for each of `layers`."""
 
     def __init__(self, net, layers=(4,)):
@@ -53,7 +53,7 @@ def export_onnx(model, path, layers=(4,)):
         import onnxscript  # noqa: F401, torch.onnx needs it
     except ImportError as error:
         raise DataError(f"{error.name} is not installed: pip install 'deepid-lite[onnx]'") from None
-    module = PictureAndMirror(model.net, layers).eval()
+    module = ImageAndFlip(model.net, layers).eval()
     # two pictures: a batch of one would be taken for a constant; strict: so would len(x) in layers.py
     example = torch.zeros((2, *model.net.config["input_shape"], 3), dtype=torch.uint8)
     with _quiet(), torch.no_grad():
@@ -69,7 +69,8 @@ def export_onnx(model, path, layers=(4,)):
     onnx.helper.set_model_props(proto, {key: value if isinstance(value, str) else json.dumps(value)
                                         for key, value in facts.items()})  # fmt: skip
     onnx.checker.check_model(proto)
-    _write(path, proto.SerializeToString())
+    with replacing(path) as part:
+        part.write_bytes(proto.SerializeToString())
 
 
 def pair_arrays(model):
@@ -114,15 +115,3 @@ def _quiet():
             yield
     finally:
         log.setLevel(level)
-
-
-def _write(path, data):
-    beside = path.with_name(path.name + ".tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_bytes(data)
-        os.replace(beside, path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
-    finally:
-        beside.unlink(missing_ok=True)

@@ -1,32 +1,32 @@
-"""The stages joined as the command line runs them: faces -> crops -> net -> features -> Joint Bayesian -> report."""
+"""The stages joined as the command line runs them: faces -> crops -> net -> features -> verifier -> report."""
 
 import dataclasses
+import json
 import os
 from pathlib import Path
+
+import numpy as np
+import torch
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces import splits
 from deepid_lite.faces.dataset import load_faces
 from deepid_lite.faces.regions import by_name, crop
+from deepid_lite.nets.recipe import for_region
 from deepid_lite.nets.training import train
 from deepid_lite.nets.training_log import minutes_of
 from deepid_lite.results import provenance
-from deepid_lite.verification import blufr
-from deepid_lite.verification.benchmarks import benchmark, blufr_trials, test_set  # noqa: F401  (test_set is handed on)
-from deepid_lite.verification.ensemble import Ensemble, features_of, load_ensemble
-from deepid_lite.verification.evaluation import (
-    activity,
-    benchmark_report,
-    face_features,
-    fit_verifier,
-    refitted_report,
-    scorer,
-)
-from deepid_lite.verification.model import FaceModel, pretrained, save_model, weights_hash
+from deepid_lite.tensors import load
+from deepid_lite.verification import blufr, ensemble
+from deepid_lite.verification.benchmarks import benchmark, blufr_trials
+from deepid_lite.verification.ensemble import Ensemble, any_model
+from deepid_lite.verification.evaluation import activity, refitted_report, scorer
+from deepid_lite.verification.model import FaceModel, face_features, pretrained, save_model, weights_hash
 
 USE_DRAWN = "MIT, as the code: the faces are drawn"
 USE_PHOTOGRAPHS = "research and teaching only: trained on photographs of people who were not asked"
 MARGIN = 4  # pixels around a crop, for random shifts in training
+SPREADS = ("data", "nets")
 
 
 def training_parts(data, root, min_images=2):
@@ -38,8 +38,12 @@ def training_parts(data, root, min_images=2):
     if data == "celeba":
         return load_faces("celeba", root, part="train"), load_faces("celeba", root, part="val")
     faces = load_faces(data, root)
-    net, held_out = splits.hold_out(faces, min_images=min_images)
-    return faces.subset(net), faces.subset(held_out)
+    net, held_out = (faces.subset(part) for part in splits.hold_out(faces, min_images=min_images))
+    counts = np.bincount(held_out.labels)
+    if len(counts) < 2 or counts.max() < 2:
+        needs = "Joint Bayesian needs two held-out people, one of them with two images"
+        raise DataError(f"{data}: {len(faces.names)} people, of whom {len(counts)} held out; {needs}; give 15 or more")
+    return net, held_out
 
 
 def train_model(data, root, recipe, out, device=None, ship=None, parts=None, start=None):
@@ -72,7 +76,7 @@ def train_model(data, root, recipe, out, device=None, ship=None, parts=None, sta
     if first:
         card["started from"] = {"weights": weights_hash(first)[:16], "minutes": first.card.get("minutes")}
     model = FaceModel(net.cpu(), region, None, card)
-    model = fit_verifier(model, face_features(model, held_out.images, progress=True), held_out.labels)
+    model = model.with_verifier(face_features(model, held_out.images, progress=True), held_out.labels)
     save_model(Path(out) / "model.safetensors", model)
     if ship:
         save_model(ship, model, without_heads=(1,) if 1 in net.heads else ())
@@ -80,15 +84,71 @@ def train_model(data, root, recipe, out, device=None, ship=None, parts=None, sta
     return model
 
 
-def evaluate_model(name, data, root=None, seed=0, pooling="score", refit_on=None, with_blufr=False, **options):
-    """All numbers of a model on a test set, in percent: a dict for JSON.
+def train_ensemble(data, root, recipe, regions, out, device=None, spread="data"):
+    """Train one net a region in OUT/<region>/, then fit PCA and Joint Bayesian on all; returns the Ensemble.
+
+    recipe: of every net, but for its region. regions: regions.Region objects. Under `torchrun`, spread says how several
+    processes share the work: "data": they train every net together, each on a part of each batch; "nets": each trains
+    nets of its own, and whoever finds the last one finished joins them (the others return None).
+    DataError: a folder holds a net of another recipe or other data.
+    """
+    if spread not in SPREADS:
+        raise DataError(f"spread {spread!r}: use one of {', '.join(SPREADS)}")
+    recipes = {region: for_region(recipe, region.name) for region in regions}  # all are checked before the first runs
+    mine = list(regions)
+    if spread == "nets":
+        rank, world = _alone()
+        mine = mine[rank::world]
+    parts = training_parts(data, root, recipe.min_images)
+    for region in mine:
+        path = ensemble.net_file(out, region)
+        if not _is_finished(path, recipes[region], parts[0].data_hash):
+            train_model(data, root, recipes[region], path.parent, device, parts=parts)
+    missing = [region for region in regions if not ensemble.net_file(out, region).is_file()]
+    if int(os.environ.get("RANK", 0)) > 0 or missing:
+        return None
+    return join(out, regions, parts[1])
+
+
+def join(out, regions, held_out):
+    """Fit PCA and Joint Bayesian on all nets' features of the FaceSet `held_out`; writes OUT/ensemble.safetensors."""
+    members = ensemble.finished_members(out, regions)
+    found = ensemble.features(members, held_out.images, progress=True)
+    joined = ensemble.fit(members, found, held_out.labels)
+    ensemble.save_ensemble(out, joined)
+    print(f"{Path(out) / ensemble.FILE}: {len(members)} nets, {joined.card['components']} components", flush=True)
+    return joined
+
+
+def _is_finished(path, recipe, data_hash):
+    """Whether the net of a run like this one is there already."""
+    if not path.is_file():
+        return False
+    card = load(path)[1].get("card", {})
+    wanted = json.loads(json.dumps({"recipe": dataclasses.asdict(recipe), "data_hash": data_hash}))
+    if other := [key for key, value in wanted.items() if card.get(key) != value]:
+        raise DataError(f"{path}: of another {' and '.join(other)}; take another --out, or delete it to train anew")
+    return True
+
+
+def _alone():
+    """(rank, world) of this process, which from here on trains by itself, on a GPU of its own where it can."""
+    rank, world = int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    if torch.cuda.is_available():
+        torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", 0)) % torch.cuda.device_count())
+    for name in ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"):
+        os.environ.pop(name, None)
+    return rank, world
+
+
+def evaluate_model(name, data, root=None, seed=0, refit_on=None, with_blufr=False, **options):
+    """All numbers of a model on a test set, in percent, and what they come from: a dict for JSON.
 
     name: of a model, its file, the folder of an ensemble, or a FaceModel or Ensemble itself. data, root, seed,
-    options: see testsets.benchmark. pooling: how frames become videos, see evaluation.video_scores. refit_on: the data
-    set, below `root`, whose held-out people fit Joint Bayesian for every layer and for the binary codes as well.
-    with_blufr: BLUFR's trials as well.
+    options: see benchmarks.benchmark. refit_on: the data set, below `root`, whose held-out people fit Joint Bayesian
+    for every layer and for the binary codes as well. with_blufr: BLUFR's trials as well.
     """
-    model = _model(name)
+    model = any_model(name)
     members = model.members if isinstance(model, Ensemble) else [model]
     test = benchmark(data, root, seed, **options)
     if refit_on and isinstance(model, Ensemble):
@@ -96,7 +156,7 @@ def evaluate_model(name, data, root=None, seed=0, pooling="score", refit_on=None
     if refit_on and test.video is not None:
         raise DataError(f"refit_on: it scores layers on single faces, and {data} has videos; leave it out")
     trials, lists = blufr_trials(test, root) if with_blufr else (None, None)
-    features = features_of(model, test.faces.images, progress=True)
+    features = face_features(model, test.faces.images, progress=True)
     report = {
         "system": "single" if members == [model] else f"ensemble of {len(members)}",
         "model": "in memory" if model is name else Path(name).stem,
@@ -105,7 +165,7 @@ def evaluate_model(name, data, root=None, seed=0, pooling="score", refit_on=None
         "images": len(test.faces),
         "pairs": len(test.pairs),
         "seed": seed,
-        **benchmark_report(model, features, test, pooling),
+        **test.report(model, features),
         **activity(features[:, : features.shape[1] // len(members)]),  # of the first net
     }
     if with_blufr:
@@ -116,54 +176,8 @@ def evaluate_model(name, data, root=None, seed=0, pooling="score", refit_on=None
     facts = ("trained on", "images", "people", "data_hash", "minutes", "commit", "device")
     net = {key: members[0].card.get(key) for key in facts}
     if members != [model]:
-        net |= {"regions": model.names, "minutes": sum(member.card.get("minutes", 0) for member in members)}
+        net |= {"regions": model.names, "minutes": sum(member.card.get("minutes") or 0 for member in members)}
     return report | {"minutes": net["minutes"], "net": net, **provenance()}
-
-
-def _model(name):
-    if isinstance(name, FaceModel | Ensemble):
-        return name
-    return load_ensemble(name) if Path(name).is_dir() else pretrained(name)
-
-
-SUMMARY_NOTE = (
-    "+-: standard error of the folds' mean, as in the paper's tables. Intervals: Student's t over the folds, Wilson's\n"
-    "over probes for identification, which takes them as independent and the threshold as given."
-)
-
-
-def summary(report):
-    """The report as one table of text: value, standard error, 95 % interval."""
-    what = f"{report['images']:,} images"
-    if "videos" in report:
-        what = f"{report['images']:,} frames of {report['videos']:,} videos"
-    folds = len(report["fold_accuracy"])
-    lines = [f"{report['model']} on {report['data']}: {what}, {report['pairs']:,} pairs in {folds} folds"]
-    lines.append(f"  {'':<32}{'value':>9}{'+-':>8}{'95 % interval':>20}")
-    for name, key, prefix in (
-        ("verification, Joint Bayesian", "accuracy", ""),
-        ("verification, cosine", "cosine", "cosine_"),
-        ("verification, Hamming", "hamming", "hamming_"),
-    ):
-        lines.append(_row(name, report[key], report[f"{prefix}interval"], report[f"{prefix}standard_error"]))
-    lines.append(_row("equal error rate", report["equal_error_rate"]))
-    if found := report.get("identification"):
-        lines.append(_row("closed-set rank-1", found["rank1"], found["rank1_interval"]))
-        lines.append(_row("open-set DIR at 1 % FAR", found["dir_at_1_far"], found["dir_interval"]))
-    note = SUMMARY_NOTE
-    if trials := report.get("blufr"):
-        for name, key in (("BLUFR, TAR at 0.1 % FAR", "tar_at_0.1_far"), ("BLUFR, DIR at 1 % FAR", "dir_at_1_far")):
-            lines.append(_row(name, trials[key]["mean_minus_deviation"], error=trials[key]["standard_deviation"]))
-        note += f"\nBLUFR: mean minus standard deviation (+-) of its trials; lists: {trials['lists']}."
-    note += f"\nActive on an image: {report['active_mean']:.1f} of {report['neurons']} neurons,"
-    note += f" standard deviation {report['active_std']:.1f}."
-    return "\n".join([*lines, note])
-
-
-def _row(name, value, interval=None, error=None):
-    error = "" if error is None else f"{error:.2f}"
-    interval = "" if interval is None else f"{interval[0]:.2f} .. {interval[1]:.2f}"
-    return f"  {name:<32}{value:7.2f} %{error:>8}{interval:>20}".rstrip()
 
 
 def _say(text):

@@ -11,10 +11,10 @@ from sklearn.decomposition import PCA
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.splits import halves, renumber
-from deepid_lite.verification import metrics as protocols
+from deepid_lite.verification import metrics
 from deepid_lite.verification.ensemble import COMPONENTS
-from deepid_lite.verification.model import components, make_verifier
-from deepid_lite.verification.pairs import pairs_a_fold
+from deepid_lite.verification.pairs import make_pairs, pairs_a_fold
+from deepid_lite.verification.verifier import components, make_verifier
 
 log = logging.getLogger(__name__)
 EACH = 100  # PCA components of a region's features, so that many subsets can be tried
@@ -44,14 +44,14 @@ def greedy(score, names, most, progress=None):
         if found is None or of(found) <= best:
             break
         chosen, best = found, of(found)
-        chosen, best = _without_ballast(chosen, best, of)
+        chosen, best = _without_redundant(chosen, best, of)
         steps.append((chosen, best))
         if progress:
             progress(chosen, best)
     return steps
 
 
-def _without_ballast(chosen, best, of):
+def _without_redundant(chosen, best, of):
     """Drop names while the score rises by it; the one added last stays, or the search would go in circles."""
     while len(chosen) > 2:
         smaller = [tuple(n for n in chosen if n != name) for name in chosen[:-1]]
@@ -74,17 +74,15 @@ class ValidationScore:
         fits = halves(labels)
         scored = renumber(labels[~fits])
         self.labels = renumber(labels[fits])
-        self.pairs = protocols.make_pairs(scored, per_fold=per_fold or pairs_a_fold(scored), seed=seed)
+        self.pairs = make_pairs(scored, per_fold=per_fold or pairs_a_fold(scored), seed=seed)
         self.parts = {name: _reduced(np.sqrt(f), fits, each) for name, f in features.items()}
 
     def __call__(self, names):
         fit, test = (np.concatenate([self.parts[name][side] for name in names], axis=1) for side in (0, 1))
         # the root was taken already; of what is left the pipeline's own PCA decorrelates the regions
         verifier = make_verifier(components(fit, self.labels, COMPONENTS))[1:]
-        verifier.fit(fit, self.labels)
-        z = verifier[:-1].transform(test)
-        scores = verifier[-1].score_pairs(z[self.pairs.first], z[self.pairs.second])
-        return 100 * protocols.verify(scores, self.pairs).accuracy
+        scores = verifier.fit(fit, self.labels).score_pairs(test, self.pairs)
+        return 100 * metrics.verify(scores, self.pairs).accuracy
 
 
 def _reduced(features, fits, each):

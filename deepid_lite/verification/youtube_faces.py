@@ -7,7 +7,7 @@ Wolf, Hassner and Maoz, CVPR 2011; the paper's Table 2 and Fig. 5. The official 
     splits.txt, splits_corrected.txt              the pairs, as published and with corrected labels
 
 How DeepID2+ chose frames and joined their scores is not printed; so both are options here. A reader of folders and
-lists, and plain functions on arrays; `testsets` decodes the frames.
+lists, and plain functions on arrays; benchmarks.py decodes the frames.
 """
 
 import re
@@ -20,6 +20,7 @@ from PIL import Image
 from deepid_lite.errors import DataError
 from deepid_lite.faces.images import IMAGE_SUFFIXES
 from deepid_lite.faces.tables import read_text
+from deepid_lite.verification.evaluation import pair_scores, scorer
 from deepid_lite.verification.pairs import Pairs
 
 FOLDERS = ("aligned_images_DB", "frame_images_DB")
@@ -206,3 +207,25 @@ def pool_scores(score, video, pairs, how="score"):
     rows = frames_of(video, int(max(pairs.first.max(), pairs.second.max(), np.max(video))) + 1)
     join = np.mean if how == "score" else np.max
     return np.array([join(score(rows[i], rows[j])) for i, j in zip(pairs.first, pairs.second, strict=True)])
+
+
+def video_scores(model, features, video, pairs, pooling="score"):
+    """Scores (P,) of pairs of videos in the three ways of evaluation.pair_scores.
+
+    features: (N, 2 D) of frames; video: (N,) number of the video of each. pooling: "score" (mean over all pairs of
+    frames), "max" (the best of them) or "feature" (the mean feature of a video; its code is the majority's).
+    """
+    check_pooling(pooling)
+    if pooling != "feature":
+        kinds = ("joint_bayesian", "cosine", "hamming")
+        return {k: pool_scores(scorer(model, features, k), video, pairs, pooling) for k in kinds}
+    n_videos = int(np.max(video)) + 1
+    code = pool_features((features > 0).astype(np.float32), video, n_videos) > 0.5
+    pooled = pair_scores(model, pool_features(features, video, n_videos), pairs)
+    return pooled | {"hamming": -(code[pairs.first] ^ code[pairs.second]).sum(1).astype(np.float64)}
+
+
+def check_pooling(pooling):
+    """DataError for a way of joining frames that is none of POOLING."""
+    if pooling not in POOLING:
+        raise DataError(f"pooling {pooling!r}: use {', '.join(POOLING)}")

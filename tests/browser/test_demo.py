@@ -14,9 +14,9 @@ from deepid_lite.faces import alignment as align
 from deepid_lite.faces.regions import crop
 from deepid_lite.faces.synthetic.people import FIRST_PERSON, draw, make_faces, sample_identity
 from deepid_lite.neurons import codes, occlusion
-from deepid_lite.verification.evaluation import face_features, pair_scores
+from deepid_lite.verification.evaluation import pair_scores
 from deepid_lite.verification.features import extract
-from deepid_lite.verification.model import pretrained
+from deepid_lite.verification.model import face_features, pretrained
 from deepid_lite.verification.pairs import Pairs, make_pairs
 
 sys.path.insert(0, str(HTML.parents[1] / "book" / "_tools"))

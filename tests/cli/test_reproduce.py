@@ -99,7 +99,7 @@ def test_what_cannot_be_written_is_told_before_the_work(counted, tmp_path, place
 
 @pytest.mark.parametrize("model", ["nothing", "nothing.safetensors"])
 def test_a_model_that_is_not_there_is_told_before_data_are_read(monkeypatch, tmp_path, model):
-    monkeypatch.setattr(reproduce.setups, "test_set", lambda *_: pytest.fail("the faces were read first"))
+    monkeypatch.setattr(reproduce.setups, "benchmark", lambda *_: pytest.fail("the faces were read first"))
     for scale in ("lite", "reference"):
         with pytest.raises(DataError, match="nothing"):
             reproduce.reproduce("codes", scale, tmp_path, model=model)

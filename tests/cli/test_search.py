@@ -16,8 +16,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.dataset import load_faces
 from deepid_lite.neurons import codes
 from deepid_lite.neurons.gallery import Gallery
-from deepid_lite.verification.evaluation import face_features
-from deepid_lite.verification.model import pretrained, weights_hash
+from deepid_lite.verification.model import face_features, pretrained, weights_hash
 
 
 def search(*words):

@@ -17,8 +17,8 @@ from deepid_lite.faces.alignment import TEMPLATE, align
 from deepid_lite.faces.own_photos import describe, read_landmarks, read_own_faces, sort_uploads, who_is_who
 from deepid_lite.faces.synthetic.people import make_faces
 from deepid_lite.faces.tables import INDEX_LANDMARKS
-from deepid_lite.verification.evaluation import face_features, pair_scores
-from deepid_lite.verification.model import pretrained
+from deepid_lite.verification.evaluation import pair_scores
+from deepid_lite.verification.model import face_features, pretrained
 from deepid_lite.verification.pairs import all_pairs
 
 

@@ -15,7 +15,7 @@ from deepid_lite.figures import codes as plots
 from deepid_lite.figures import widgets
 from deepid_lite.neurons import codes
 from deepid_lite.studies import codes as code_tables
-from deepid_lite.verification.metrics import make_pairs
+from deepid_lite.verification.pairs import make_pairs
 
 
 @pytest.fixture(autouse=True)

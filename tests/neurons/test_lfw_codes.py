@@ -19,10 +19,11 @@ from deepid_lite.neurons import codes, sparsity
 from deepid_lite.neurons.lfw_codes import ShippedCodes, lfw_codes, save, shuffled
 from deepid_lite.results import load_result
 from deepid_lite.studies import codes as code_tables
+from deepid_lite.verification.benchmarks import benchmark
 from deepid_lite.verification.features import extract
-from deepid_lite.verification.metrics import make_pairs, verify
+from deepid_lite.verification.metrics import verify
 from deepid_lite.verification.model import pretrained, weights_hash
-from deepid_lite.verification.pipeline import test_set as lfw_test_set
+from deepid_lite.verification.pairs import make_pairs
 
 FILE = Path(str(resources.files("deepid_lite") / "shipped" / "lfw-codes.safetensors"))
 
@@ -173,7 +174,8 @@ def test_the_package_carries_the_file():
 @pytest.mark.skipif(not os.environ.get("DEEPID_DATA"), reason="DEEPID_DATA names no real faces")
 def test_the_photographs_give_these_codes(shipped):
     """The lists of all images and pairs, and the codes of the images of a few hundred, computed anew."""
-    faces, pairs, _ = lfw_test_set("lfw")
+    test = benchmark("lfw")
+    faces, pairs = test.faces, test.pairs
     assert faces.data_hash == shipped.card["data_hash"]
     rows = np.arange(len(faces))
     numbers = np.stack([rows // 256, rows % 256], axis=1).astype(np.uint8)  # in place of codes: which image this is

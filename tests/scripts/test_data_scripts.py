@@ -573,9 +573,9 @@ def test_codes_are_written_without_names(tmp_path, monkeypatch, capsys):
     from deepid_lite.nets import deepid as nets
     from deepid_lite.neurons import codes
     from deepid_lite.neurons import lfw_codes as shipped_codes
-    from deepid_lite.verification.evaluation import face_features
-    from deepid_lite.verification.metrics import make_pairs
-    from deepid_lite.verification.model import FaceModel
+    from deepid_lite.verification.benchmarks import Benchmark
+    from deepid_lite.verification.model import FaceModel, face_features
+    from deepid_lite.verification.pairs import make_pairs
 
     monkeypatch.setenv("DEEPID_CACHE", str(tmp_path / "cache"))
     (tmp_path / "cache").mkdir()
@@ -592,7 +592,8 @@ def test_codes_are_written_without_names(tmp_path, monkeypatch, capsys):
     )
     torch.manual_seed(0)
     model = FaceModel(nets.DeepID2Plus(maps=4, dimension=16, heads=(4,), batch_norm=True).eval(), WHOLE_FACE, None, {})
-    monkeypatch.setattr(lfw_codes, "test_set", lambda data, root: (faces, make_pairs(faces.labels, 2, 2), None))
+    test = Benchmark("lfw", faces, make_pairs(faces.labels, 2, 2))
+    monkeypatch.setattr(lfw_codes, "benchmark", lambda data, root: test)
     monkeypatch.setattr(lfw_codes, "pretrained", lambda name: model)
     first, second = tmp_path / "a.safetensors", tmp_path / "b.safetensors"
     assert lfw_codes.main([str(first), "--model", "runs/some.safetensors", "--seed", "5"]) == 0

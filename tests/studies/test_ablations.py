@@ -18,9 +18,10 @@ from deepid_lite.studies import comparisons
 from deepid_lite.studies.ablation_list import EXPERIMENTS, Experiment
 from deepid_lite.studies.ablations import Parts, attached, load_parts, run_experiment, varied
 from deepid_lite.verification import metrics as protocols
-from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
+from deepid_lite.verification.evaluation import pair_scores
 from deepid_lite.verification.features import extract
-from deepid_lite.verification.metrics import make_pairs
+from deepid_lite.verification.model import face_features
+from deepid_lite.verification.pairs import make_pairs
 
 TINY = """
 epochs = 2
@@ -238,7 +239,7 @@ def test_right_is_what_the_thresholds_of_the_other_folds_decide(parts):
     found = experiments.measure(model, parts._replace(pairs=pairs))["FC-4"]
     features = face_features(model, parts.test.images)
     distance = np.linalg.norm(features[pairs.first] - features[pairs.second], axis=1)
-    fitted = fit_verifier(model, face_features(model, parts.held_out.images), parts.held_out.labels)
+    fitted = model.with_verifier(face_features(model, parts.held_out.images), parts.held_out.labels)
     scores = pair_scores(fitted, features, pairs)
     for kind, values in (("euclidean", -distance), ("joint_bayesian", scores["joint_bayesian"])):
         right = comparisons.unpacked(found["right"][kind], len(pairs))

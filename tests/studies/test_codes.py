@@ -5,7 +5,8 @@ import pytest
 
 from deepid_lite.neurons import codes
 from deepid_lite.studies import codes as code_tables
-from deepid_lite.verification.metrics import make_pairs, verify
+from deepid_lite.verification.metrics import verify
+from deepid_lite.verification.pairs import make_pairs
 
 
 def people(n, images, seed, dimension=32, noise=0.7):

@@ -128,8 +128,8 @@ def scale(tmp_path):
 
 def test_the_study_fits_and_chooses_on_other_people(scale, monkeypatch):
     fitted, chosen = [], []
-    fit, choose = fairness.fitted, fairness.threshold_at
-    monkeypatch.setattr(fairness, "fitted", lambda x, y: fitted.append(np.unique(y)) or fit(x, y))
+    fit, choose = fairness.fit_verifier, fairness.threshold_at
+    monkeypatch.setattr(fairness, "fit_verifier", lambda x, y: fitted.append(np.unique(y)) or fit(x, y))
     monkeypatch.setattr(fairness, "threshold_at", lambda s, p, far: chosen.append(np.unique(p)) or choose(s, p, far))
     monkeypatch.setattr(fairness, "count", _recorded(fairness.count, tested := []))
     found = fairness.error_rates_by_sex(scale, draws=200)

@@ -19,9 +19,10 @@ from deepid_lite.nets import deepid as nets
 from deepid_lite.studies import occlusion as studies
 from deepid_lite.studies import robustness
 from deepid_lite.verification import ensemble
-from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
-from deepid_lite.verification.metrics import make_pairs, verify
-from deepid_lite.verification.model import FaceModel
+from deepid_lite.verification.evaluation import pair_scores
+from deepid_lite.verification.metrics import verify
+from deepid_lite.verification.model import FaceModel, face_features
+from deepid_lite.verification.pairs import make_pairs
 
 matplotlib.use("Agg")
 LEVELS = {"fractions": (0.5,), "sizes": (50,)}
@@ -48,7 +49,7 @@ def scale():
     net = nets.DeepID2Plus(maps=8, dimension=128, heads=(2, 4), batch_norm=True).eval()
     parts = {name: people(k, n) for name, k, n in (("test", 0, 12), ("held_out", 50, 20), ("identity_set", 90, 4))}
     model = FaceModel(net, WHOLE_FACE, None, {})
-    model = fit_verifier(model, face_features(model, parts["held_out"].images), parts["held_out"].labels)
+    model = model.with_verifier(face_features(model, parts["held_out"].images), parts["held_out"].labels)
     pairs = make_pairs(parts["test"].labels, n_folds=4, per_fold=5)
     return SimpleNamespace(
         name="lite", model=model, ensemble=None, pairs=pairs, celebrities=("p91", "p90"), **parts,
@@ -80,7 +81,7 @@ def test_all_curves_stand_beside_their_nulls(result):
 
 def test_the_clean_entry_is_plain_verification(scale, result):
     features = scale.features("test")
-    fitted = fit_verifier(scale.model, scale.features("held_out"), scale.held_out.labels).verifier
+    fitted = scale.model.with_verifier(scale.features("held_out"), scale.held_out.labels).verifier
     z = fitted[:-1].transform(features)
     expected = verify(fitted[-1].score_pairs(z[scale.pairs.first], z[scale.pairs.second]), scale.pairs)
     for kind in ("from_below", "block"):

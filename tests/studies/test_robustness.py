@@ -8,7 +8,8 @@ import pytest
 from deepid_lite.errors import DataError
 from deepid_lite.neurons import occlusion
 from deepid_lite.studies import robustness
-from deepid_lite.verification.metrics import make_pairs, verify
+from deepid_lite.verification.metrics import verify
+from deepid_lite.verification.pairs import make_pairs
 
 RNG = np.random.default_rng(1)
 LABELS = np.repeat(np.arange(20), 4)

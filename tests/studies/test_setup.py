@@ -11,8 +11,7 @@ from samples import small_setup
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import WHOLE_FACE
 from deepid_lite.studies import setup as setups
-from deepid_lite.verification.evaluation import face_features
-from deepid_lite.verification.model import weights_hash
+from deepid_lite.verification.model import face_features, weights_hash
 
 
 def test_joined_sets_keep_people_apart_and_share_attributes():

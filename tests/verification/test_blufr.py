@@ -5,8 +5,7 @@ import pytest
 from scipy.io import savemat
 
 from deepid_lite.errors import DataError
-from deepid_lite.verification import benchmarks as testsets
-from deepid_lite.verification import blufr
+from deepid_lite.verification import benchmarks, blufr
 from deepid_lite.verification.metrics import open_set_dir, tar_at_far
 
 LABELS = np.random.default_rng(0).permutation(np.repeat(np.arange(60), 1 + np.arange(60) % 5))
@@ -127,13 +126,13 @@ class Faces:
 
 def test_lists_are_the_authors_where_they_lie_beside_the_images(tmp_path):
     labels = np.repeat(np.arange(6), 3)
-    test = testsets.Benchmark("lfw", Faces(labels, PATHS), None, seed=3)
-    trials, lists = testsets.blufr_trials(test, tmp_path)
+    test = benchmarks.Benchmark("lfw", Faces(labels, PATHS), None, seed=3)
+    trials, lists = benchmarks.blufr_trials(test, tmp_path)
     assert lists == "drawn with seed 3 in the shape of BLUFR's" and len(trials) == 10
     (tmp_path / "lfw_protocol").mkdir()
     names = [path.split("/")[1] for path in PATHS]
     matlab(tmp_path / "lfw_protocol" / blufr.FILE, names, [[1, 4], [2, 5]], [[2, 3, 7], [1, 9]])
-    trials, lists = testsets.blufr_trials(test, tmp_path)
+    trials, lists = benchmarks.blufr_trials(test, tmp_path)
     assert lists == blufr.FILE and trials[0].gallery.tolist() == [0, 3]
     with pytest.raises(DataError, match="videos"):
-        testsets.blufr_trials(testsets.Benchmark("ytf", None, None, video=labels), tmp_path)
+        benchmarks.blufr_trials(benchmarks.Benchmark("ytf", None, None, video=labels), tmp_path)

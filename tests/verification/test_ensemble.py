@@ -3,22 +3,24 @@
 import dataclasses
 import json
 import shutil
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 from samples import RECIPE, REGIONS, face_set
 
+from deepid_lite import tensors
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import folder_of
 from deepid_lite.nets import deepid as nets
 from deepid_lite.studies import ensemble as ensemble_studies
 from deepid_lite.studies.setup import Setup
-from deepid_lite.verification import ensemble, ensemble_training, pipeline
-from deepid_lite.verification import metrics as protocols
-from deepid_lite.verification.evaluation import face_features, pair_scores
-from deepid_lite.verification.metrics import make_pairs
-from deepid_lite.verification.model import FaceModel, load_model, make_verifier, save_model
+from deepid_lite.verification import ensemble, metrics, pipeline
+from deepid_lite.verification.evaluation import pair_scores
+from deepid_lite.verification.model import FaceModel, face_features, load_model, save_model
+from deepid_lite.verification.pairs import identification_lists, make_pairs
+from deepid_lite.verification.verifier import make_verifier
 
 pytestmark = pytest.mark.usefixtures("loaded")
 
@@ -50,7 +52,7 @@ def test_scores_survive_the_file(trained, parts):
 def test_a_second_run_trains_nothing_again(trained, monkeypatch):
     monkeypatch.setattr(pipeline, "train_model", lambda *a, **k: pytest.fail("a finished net was trained again"))
     before = (trained / "ensemble.safetensors").read_bytes()
-    ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, trained, "cpu")
+    pipeline.train_ensemble("blobs", None, RECIPE, REGIONS, trained, "cpu")
     assert (trained / "ensemble.safetensors").read_bytes() == before
 
 
@@ -67,11 +69,11 @@ def test_it_goes_on_between_nets(trained, tmp_path, monkeypatch):
     with monkeypatch.context() as patch:
         patch.setattr(pipeline, "train_model", stops)
         with pytest.raises(KeyboardInterrupt):
-            ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, tmp_path, "cpu")
+            pipeline.train_ensemble("blobs", None, RECIPE, REGIONS, tmp_path, "cpu")
     assert done == ["whole face"] and not (tmp_path / "ensemble.safetensors").exists()
     with pytest.raises(DataError, match="eyes-and-nose.model.safetensors: not there yet"):
         ensemble.finished_members(tmp_path, REGIONS)
-    joined = ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, tmp_path, "cpu")
+    joined = pipeline.train_ensemble("blobs", None, RECIPE, REGIONS, tmp_path, "cpu")
     whole = ensemble.load_ensemble(trained)
     for a, b in zip(joined.members, whole.members, strict=True):
         for name, tensor in a.net.state_dict().items():
@@ -84,7 +86,7 @@ def test_processes_share_the_nets(trained, tmp_path, monkeypatch):
     for rank, expected in ((1, ["eyes-and-nose"]), (0, everything)):
         monkeypatch.setenv("RANK", str(rank))
         monkeypatch.setenv("WORLD_SIZE", "2")
-        joined = ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, tmp_path, "cpu", spread="nets")
+        joined = pipeline.train_ensemble("blobs", None, RECIPE, REGIONS, tmp_path, "cpu", spread="nets")
         assert sorted(path.name for path in tmp_path.iterdir()) == expected
         assert (joined is None) == (rank == 1)
     for region in REGIONS:
@@ -95,9 +97,9 @@ def test_processes_share_the_nets(trained, tmp_path, monkeypatch):
 def test_a_folder_of_another_recipe_is_refused(trained):
     other = dataclasses.replace(RECIPE, epochs=2)
     with pytest.raises(DataError, match="whole-face.model.safetensors: of another recipe; take another --out"):
-        ensemble_training.train_ensemble("blobs", None, other, REGIONS, trained, "cpu")
+        pipeline.train_ensemble("blobs", None, other, REGIONS, trained, "cpu")
     with pytest.raises(DataError, match="spread 'both'"):
-        ensemble_training.train_ensemble("blobs", None, RECIPE, REGIONS, trained, "cpu", spread="both")
+        pipeline.train_ensemble("blobs", None, RECIPE, REGIONS, trained, "cpu", spread="both")
 
 
 def test_missing_and_foreign_nets(trained, parts, tmp_path):
@@ -123,16 +125,47 @@ def test_missing_and_foreign_nets(trained, parts, tmp_path):
     with pytest.raises(DataError, match="no <region>/model.safetensors there"):
         ensemble.trained_models(tmp_path / "nowhere")
     (copy / "ensemble.safetensors").write_bytes((trained / "nose" / "model.safetensors").read_bytes())
-    with pytest.raises(DataError, match="no ensemble of this version"):
+    with pytest.raises(DataError, match="or no model of this version"):
         ensemble.load_ensemble(copy)
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda t, f: f.update(regions=[]),
+        lambda t, f: f["regions"][0].update(name="../../etc"),
+        lambda t, f: f["regions"][0].update(name=7),
+        lambda t, f: f["weights"].clear(),
+        lambda t, f: f.update(card=None),
+        lambda t, f: f["regions"].pop(),
+        lambda t, f: t["joint.S_mu"].fill_(torch.nan),
+        lambda t, f: t.update({"pca.mean": t["pca.mean"][1:].contiguous()}),
+    ],
+)
+def test_an_edited_ensemble_is_one_line_with_its_name(trained, tmp_path, edit):
+    folder = tmp_path / "copy"
+    shutil.copytree(trained, folder)
+    numbers, facts = tensors.load(folder / ensemble.FILE)
+    edit(numbers, facts)
+    tensors.save(folder / ensemble.FILE, numbers, facts)
+    with pytest.raises(DataError, match="ensemble.safetensors: edited, or no model of this version") as caught:
+        ensemble.load_ensemble(folder)
+    assert "\n" not in str(caught.value)
+
+
+def test_one_function_finds_every_kind_of_model(trained):
+    joined = ensemble.any_model(trained)
+    assert ensemble.any_model(joined) is joined
+    member = ensemble.any_model(ensemble.net_file(trained, REGIONS[0]))
+    assert member.region == REGIONS[0] and ensemble.any_model(member) is member
 
 
 def test_the_study(trained, parts, monkeypatch, tmp_path):
     found = ensemble.load_ensemble(trained)
     test = face_set(20, 6, seed=3)
     pairs = make_pairs(test.labels, n_folds=2, per_fold=12)
-    lists = protocols.identification_lists(test.labels, 0, enrolled=5, impostors=60)
-    monkeypatch.setattr(ensemble_studies, "test_set", lambda *a: (test, pairs, lists))
+    lists = identification_lists(test.labels, 0, enrolled=5, impostors=60)
+    monkeypatch.setattr(ensemble_studies, "benchmark", lambda *a: SimpleNamespace(lists=lists))
     scale = Setup("lite", found.members[0], test, pairs, parts[1], test, (), ensemble=found)
     study = json.loads(json.dumps(ensemble_studies.ensemble(scale)))
     assert study["counts"] == [1, 2, 3] and study["regions"] == found.names
@@ -144,7 +177,7 @@ def test_the_study(trained, parts, monkeypatch, tmp_path):
     assert {key: first[key] for key in study["null"]["views"][0]} == study["null"]["views"][0], "one view is one net"
     features = ensemble.features(found.members, test.images)
     scores = pair_scores(found, features, pairs)
-    accuracy = 100 * protocols.verify(scores["joint_bayesian"], pairs).accuracy
+    accuracy = 100 * metrics.verify(scores["joint_bayesian"], pairs).accuracy
     assert study["system"]["joint_bayesian"]["accuracy"] == pytest.approx(accuracy, abs=1e-3)
     with pytest.raises(DataError, match="--model must be the folder of one"):
         ensemble_studies.ensemble(dataclasses.replace(scale, ensemble=None))

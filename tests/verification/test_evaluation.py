@@ -11,15 +11,15 @@ import numpy as np
 import pytest
 
 from deepid_lite.cli import main as __main__
+from deepid_lite.cli.table import summary
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import WHOLE_FACE
 from deepid_lite.nets import deepid as nets
-from deepid_lite.verification import benchmarks as testsets
-from deepid_lite.verification import blufr, evaluation
-from deepid_lite.verification import youtube_faces as videos
-from deepid_lite.verification.metrics import identification_lists, make_pairs
-from deepid_lite.verification.model import FaceModel, make_verifier, save_model
-from deepid_lite.verification.pipeline import evaluate_model, summary
+from deepid_lite.verification import benchmarks, blufr, evaluation, youtube_faces
+from deepid_lite.verification.model import FaceModel, save_model
+from deepid_lite.verification.pairs import identification_lists, make_pairs
+from deepid_lite.verification.pipeline import evaluate_model
+from deepid_lite.verification.verifier import make_verifier
 
 
 class Verifier:
@@ -49,7 +49,7 @@ class Faces:
 
 def images_of(lists=True):
     drawn = identification_lists(LABELS, enrolled=20, impostors=120) if lists else None
-    return testsets.Benchmark("small", Faces(), make_pairs(LABELS, per_fold=40), drawn, facts={"kind": "FP"})
+    return benchmarks.Benchmark("small", Faces(), make_pairs(LABELS, per_fold=40), drawn, facts={"kind": "FP"})
 
 
 # scores
@@ -66,13 +66,13 @@ def test_videos_of_one_frame_score_as_images(model):
     features, pairs = simulated(1), make_pairs(LABELS, per_fold=20)
     alone = np.arange(len(LABELS))
     images = evaluation.pair_scores(model, features, pairs)
-    for pooling in videos.POOLING:
-        found = evaluation.video_scores(model, features, alone, pairs, pooling)
+    for pooling in youtube_faces.POOLING:
+        found = youtube_faces.video_scores(model, features, alone, pairs, pooling)
         assert found.keys() == images.keys()
         for name in images:
             np.testing.assert_allclose(found[name], images[name], rtol=1e-4, atol=1e-4)
     with pytest.raises(DataError, match="pooling 'median'"):
-        evaluation.video_scores(model, features, alone, pairs, "median")
+        youtube_faces.video_scores(model, features, alone, pairs, "median")
 
 
 def test_codes_of_a_video_are_its_majority(model):
@@ -80,7 +80,7 @@ def test_codes_of_a_video_are_its_majority(model):
     features[[0, 1, 4]] = 1  # two of three frames active, and one of three
     pairs = make_pairs(np.arange(4).repeat(3), n_folds=2, per_fold=1)
     pairs = type(pairs)(np.array([0]), np.array([1]), np.array([True]), np.array([0]))
-    found = evaluation.video_scores(model, features, np.array([0, 0, 0, 1, 1, 1]), pairs, "feature")
+    found = youtube_faces.video_scores(model, features, np.array([0, 0, 0, 1, 1, 1]), pairs, "feature")
     assert found["hamming"].tolist() == [-16]
 
 
@@ -89,10 +89,10 @@ def test_more_frames_tell_more(model):
     frames = simulated(3, spread=1.6)
     video = np.arange(len(LABELS)) // 3  # two videos a person
     pairs = make_pairs(LABELS[::3], n_folds=5, per_fold=12)
-    one = evaluation.video_scores(model, frames[::3], np.arange(120), pairs)
+    one = youtube_faces.video_scores(model, frames[::3], np.arange(120), pairs)
     accuracy = {"one": evaluation.verification_report(one, pairs)["joint_bayesian"]["accuracy"]}
     for pooling in ("score", "feature"):
-        scores = evaluation.video_scores(model, frames, video, pairs, pooling)
+        scores = youtube_faces.video_scores(model, frames, video, pairs, pooling)
         accuracy[pooling] = evaluation.verification_report(scores, pairs)["joint_bayesian"]["accuracy"]
     assert min(accuracy["score"], accuracy["feature"]) > accuracy["one"]
 
@@ -115,11 +115,34 @@ def test_intervals_of_shares_are_wilsons():
     assert evaluation.share_interval(1.0, 10) == pytest.approx([72.247, 100], abs=1e-3)
 
 
+def test_intervals_of_accuracies_stay_within_a_hundred():
+    for folds in ([100.0] * 9 + [96.0], [0.0] * 9 + [4.0], [100.0] * 10):
+        low, high = evaluation.fold_interval(folds)
+        assert 0 <= low <= np.mean(folds) <= high <= 100
+
+
 # the report
 
 
+def test_the_roc_is_a_step_function_of_what_was_measured(model):
+    """At each rate the best threshold that stays within it, also where many scores are tied."""
+    pairs = make_pairs(LABELS, per_fold=40)
+    scores = evaluation.pair_scores(model, simulated(1), pairs)["hamming"]  # whole numbers from -16 to 0: many ties
+    found = evaluation.verification_report({"hamming": scores}, pairs)["roc"]
+    for far, tar in zip(found["far"], found["tar"], strict=True):
+        rates = [(np.mean(scores[~pairs.same] >= t), np.mean(scores[pairs.same] >= t)) for t in [np.inf, *set(scores)]]
+        assert tar == pytest.approx(max(true for false, true in rates if false <= far + 1e-6), abs=1e-5)
+
+
+def test_identification_in_blocks_is_that_of_the_whole_matrix(model, monkeypatch):
+    features, lists = simulated(1), images_of().lists
+    whole = evaluation.identification_report(model, features, LABELS, lists)
+    monkeypatch.setattr(evaluation.metrics.best_matches, "__defaults__", (40,))
+    assert evaluation.identification_report(model, features, LABELS, lists) == whole
+
+
 def test_the_report_has_all_that_the_set_asks(model):
-    found = evaluation.benchmark_report(model, simulated(1), images_of())
+    found = images_of().report(model, simulated(1))
     assert found["kind"] == "FP" and "pooling" not in found
     assert found["interval"][0] < found["accuracy"] < found["interval"][1]
     assert found["standard_error"] == pytest.approx(np.std(found["fold_accuracy"], ddof=1) / np.sqrt(10), abs=2e-3)
@@ -128,12 +151,12 @@ def test_the_report_has_all_that_the_set_asks(model):
     identification = found["identification"]
     assert identification["rank1_interval"][0] < identification["rank1"] < identification["rank1_interval"][1]
     assert identification["dir_interval"][0] <= identification["dir_at_1_far"] <= identification["dir_interval"][1]
-    assert "identification" not in evaluation.benchmark_report(model, simulated(1), images_of(lists=False))
+    assert "identification" not in images_of(lists=False).report(model, simulated(1))
     json.dumps(found)
 
 
 def test_the_table_says_what_it_holds(model):
-    found = evaluation.benchmark_report(model, simulated(1), images_of())
+    found = images_of().report(model, simulated(1))
     trials = blufr.draw_trials(LABELS, 4, 10, 8)
     more = blufr.report(evaluation.scorer(model, simulated(1)), LABELS, trials)
     head = {"model": "small", "data": "set", "images": 360, "pairs": 800, "neurons": 16, "active_mean": 8.0,
@@ -202,6 +225,7 @@ def test_cfp_on_the_command_line(cfp, weights, monkeypatch, capsys):
         (["--data", "ytf", "--root", "."], "no folder aligned_images_DB there"),
         (["--data", "cfp", "--root", "."], "no folder Protocol there"),
         (["--data", "cfp", "--frames", "3"], "frames: no option of the test set 'cfp'"),
+        (["--data", "cfp", "--pooling", "max"], "pooling: no option of the test set 'cfp'"),
         (["--errata", "errata.txt"], "errata: no option of the test set 'synthetic'"),
         (["--published", "."], "--published .: LFW's curves"),
         (["--data", "lfw", "--roc", "a.png", "--published", "."], "no ROC points"),

@@ -240,7 +240,6 @@ def test_the_verifier_tells_people_apart():
     X = (np.clip(people[y] + draw.normal(size=(540, 300)), 0, 10) ** 2).astype(np.uint8)
     verifier = make_lbp_verifier(10).fit(X[:360], y[:360])
     assert isinstance(verifier[-1], JointBayesian) and verifier[0].n_components == 10
-    z = verifier[:-1].transform(X[360:])
-    scores, same = verifier[-1].score_gallery(z, z), y[360:, None] == y[360:]
+    scores, same = verifier.score_all(X[360:], X[360:]), y[360:, None] == y[360:]
     assert np.quantile(scores[same], 0.05) > np.quantile(scores[~same], 0.95)
     assert make_lbp_verifier()[0].n_components == 400

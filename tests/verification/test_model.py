@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 import torch
 
+from deepid_lite import tensors
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import WHOLE_FACE
 from deepid_lite.nets import deepid as nets
-from deepid_lite.verification.evaluation import activity, face_features, pair_scores, verification_report
-from deepid_lite.verification.metrics import make_pairs
-from deepid_lite.verification.model import FaceModel, load_model, make_verifier, pretrained, save_model
+from deepid_lite.verification.evaluation import activity, pair_scores, verification_report
+from deepid_lite.verification.model import FaceModel, face_features, load_model, pretrained, save_model
+from deepid_lite.verification.pairs import make_pairs
+from deepid_lite.verification.verifier import make_verifier
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,65 @@ def test_a_damaged_model_is_one_line(model, tmp_path, damage):
     with pytest.raises(DataError, match="m.safetensors") as caught:
         load_model(path)
     assert "\n" not in str(caught.value)
+
+
+EDITS = {  # of the tensors and of the facts
+    "weights nan": lambda t, f: t["net.conv1.weight"].fill_(torch.nan),
+    "weights int": lambda t, f: t.update({"net.conv1.weight": t["net.conv1.weight"].int()}),
+    "weights bool": lambda t, f: t.update({"net.conv1.weight": t["net.conv1.weight"].bool()}),
+    "weights complex": lambda t, f: t.update({"net.conv1.weight": t["net.conv1.weight"].to(torch.complex64)}),
+    "weights transposed": lambda t, f: t.update({"net.fc.4.weight": t["net.fc.4.weight"].T.contiguous()}),
+    "weights missing": lambda t, f: t.pop("net.fc.4.bias"),
+    "weights too many": lambda t, f: t.update({"net.fc.5.bias": torch.zeros(3)}),
+    "batches a float": lambda t, f: t.update({"net.norms.0.num_batches_tracked": torch.tensor(1.5)}),
+    "pca of another width": lambda t, f: t.update(
+        {"pca.components": t["pca.components"][:, :9].contiguous(), "pca.mean": t["pca.mean"][:9].contiguous()}
+    ),
+    "pca mean short": lambda t, f: t.update({"pca.mean": t["pca.mean"][:7].contiguous()}),
+    "pca 1-D": lambda t, f: t.update({"pca.components": t["pca.components"][0].contiguous()}),
+    "joint nan": lambda t, f: t["joint.S_mu"].fill_(torch.nan),
+    "joint not positive": lambda t, f: t["joint.S_eps"].neg_(),
+    "joint scalar": lambda t, f: t.update({"joint.mean": torch.tensor(1.0)}),
+    "joint missing": lambda t, f: t.pop("joint.mean"),
+    "card null": lambda t, f: f.update(card=None),
+    "card a text": lambda t, f: f.update(card="mine"),
+    "minutes a text": lambda t, f: f["card"].update(minutes="soon"),
+    "no net": lambda t, f: f.pop("net"),
+    "net a list": lambda t, f: f.update(net=[1, 2]),
+    "dropout 7": lambda t, f: f["net"].update(dropout=7),
+    "heads [5]": lambda t, f: f["net"].update(heads=[5]),
+    "maps huge": lambda t, f: f["net"].update(maps=[10**7] * 4),
+    "maps a text": lambda t, f: f["net"].update(maps="8888"),
+    "an option that no net has": lambda t, f: f["net"].update(depth=3),
+    "an unknown architecture": lambda t, f: f.update(architecture="Unknown"),
+    "no region": lambda t, f: f.pop("region"),
+    "region outside": lambda t, f: f["region"].update(left=-5),
+    "region of text": lambda t, f: f["region"].update(left="8"),
+    "region shape text": lambda t, f: f["region"].update(shape="ab"),
+    "region of another shape": lambda t, f: f["region"].update(shape=[47, 47]),
+    "region nan": lambda t, f: f["region"].update(top=float("nan")),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_model_is_one_line_with_its_name(model, tmp_path, edit):
+    path = tmp_path / "m.safetensors"
+    save_model(path, model)
+    numbers, facts = tensors.load(path)
+    EDITS[edit](numbers, facts)
+    tensors.save(path, numbers, facts)
+    with pytest.raises(DataError, match="m.safetensors: edited, or no model of this version") as caught:
+        load_model(path)
+    assert "\n" not in str(caught.value) and "train it again" in str(caught.value)
+
+
+def test_the_file_names_its_architecture_and_a_file_that_does_not_is_of_the_first(model, tmp_path):
+    path = tmp_path / "m.safetensors"
+    save_model(path, model)
+    numbers, facts = tensors.load(path)
+    assert facts.pop("architecture") == "DeepIDNet"
+    tensors.save(path, numbers, facts)
+    assert load_model(path).net.config == model.net.config
 
 
 def test_an_unknown_model_names_those_that_are_there():
