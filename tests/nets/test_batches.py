@@ -1,4 +1,4 @@
-"""Batches: which images stand where, and how they are varied."""
+"""Batches: which images stand where, and how they are augmented."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepid_lite.errors import DataError
-from deepid_lite.nets.batches import check_images, check_labels, epoch_order, vary
+from deepid_lite.nets.batches import augment, check_images, check_labels, epoch_order
 
 
 @settings(max_examples=50, deadline=None)
@@ -61,29 +61,29 @@ def draws(seed=0):
 
 def test_strength_zero_is_the_crop_in_the_middle():
     images = faces()
-    out = vary(images, (11, 9), 0, draws())
+    out = augment(images, (11, 9), 0, draws())
     torch.testing.assert_close(out, images[:, :, 3:14, 3:12].float() / 127.5 - 1)
 
 
 @pytest.mark.parametrize("strength", [0.01, 0.5, 1.0, 2.0])
 def test_output_has_the_shape_and_range_of_the_input(strength):
-    out = vary(faces(64), (11, 9), strength, draws())
+    out = augment(faces(64), (11, 9), strength, draws())
     assert out.shape == (64, 3, 11, 9) and out.dtype == torch.float32
     assert out.min() >= -1 and out.max() <= 1 and out.std() > 0.1
 
 
 def test_varied_pictures_are_a_function_of_the_generator():
     state = torch.get_rng_state()
-    first = vary(faces(), (11, 9), 1.0, draws(5))
+    first = augment(faces(), (11, 9), 1.0, draws(5))
     assert torch.equal(torch.get_rng_state(), state)  # the global one is left alone
-    assert torch.equal(first, vary(faces(), (11, 9), 1.0, draws(5)))
-    assert not torch.equal(first, vary(faces(), (11, 9), 1.0, draws(6)))
+    assert torch.equal(first, augment(faces(), (11, 9), 1.0, draws(5)))
+    assert not torch.equal(first, augment(faces(), (11, 9), 1.0, draws(6)))
 
 
 def test_weak_variation_is_the_crop_or_its_mirror_image_half_of_the_time():
     images = faces(1).expand(400, -1, -1, -1)
-    plain = vary(images[:1], (11, 9), 0, draws())
-    out = vary(images, (11, 9), 1e-4, draws())
+    plain = augment(images[:1], (11, 9), 0, draws())
+    out = augment(images, (11, 9), 1e-4, draws())
     straight = (out - plain).abs().amax((1, 2, 3)) < 0.02
     mirrored = (out - plain.flip(3)).abs().amax((1, 2, 3)) < 0.02
     assert (straight ^ mirrored).all()
@@ -101,7 +101,7 @@ def test_geometry_is_a_similarity():
         return torch.stack([value[0], value[1], torch.zeros_like(value[0])]).byte()
 
     for dx, dy in ((8, 0), (0, 8), (6, 6), (6, -6)):
-        out = vary(picture(dx, dy).expand(30, -1, -1, -1).contiguous(), (50, 30), 0.9, draws(1)) + 1
+        out = augment(picture(dx, dy).expand(30, -1, -1, -1).contiguous(), (50, 30), 0.9, draws(1)) + 1
         rows, columns = torch.arange(50.0)[:, None], torch.arange(30.0)
         weight = out[:, :2].clamp(min=0.02) - 0.02
         total = weight.sum((2, 3))

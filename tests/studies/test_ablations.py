@@ -12,7 +12,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import REGIONS
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets import recipe as recipes
-from deepid_lite.nets.training import Student
+from deepid_lite.nets.training import TwoSignalObjective
 from deepid_lite.studies import ablations as experiments
 from deepid_lite.studies import comparisons
 from deepid_lite.studies import runs as studies
@@ -259,11 +259,11 @@ def test_every_variant_takes_a_step(name):
         changes = {key: value for key, value in changes.items() if key not in ("net.maps", "net.dimension")}
         recipe, _ = experiments._split(varied(base, shared), changes)
         torch.manual_seed(0)
-        student = Student(recipe, 4)
-        rows, columns = student.net.config["input_shape"]
-        loss, _ = student(x[:, :, :rows, :columns], labels, lambda x: x, 1.0)
+        objective = TwoSignalObjective(recipe, 4)
+        rows, columns = objective.net.config["input_shape"]
+        loss, _ = objective((x[:, :, :rows, :columns], labels), 1.0)
         loss.backward()
-        gradient = student.net.conv1.weight.grad
+        gradient = objective.net.conv1.weight.grad
         assert torch.isfinite(gradient).all() and gradient.abs().max() > 0, variant
 
 
