@@ -125,12 +125,14 @@ ARCHITECTURES = {"DeepID": DeepID, "DeepID2": DeepID2, "DeepID2Plus": DeepID2Plu
 def build(config):
     """The net that a `net.config` describes, with fresh weights; without an "architecture" it is a `DeepIDNet`."""
     try:
-        options = dict(config)
+        options = {**config}
         name = options.pop("architecture", "DeepIDNet")
         if name not in ARCHITECTURES:
             raise DataError(f"architecture {name!r}: unknown; use one of {', '.join(ARCHITECTURES)}")
         return ARCHITECTURES[name](**options)
-    except (TypeError, RuntimeError, OverflowError) as error:
+    except DataError:
+        raise
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise DataError(f"net description {config}: {error}") from None
 
 

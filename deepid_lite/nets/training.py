@@ -9,10 +9,9 @@ import dataclasses
 import hashlib
 import json
 import math
-import sys
 import time
 import warnings
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +21,6 @@ from accelerate.state import is_initialized
 from accelerate.utils import AutocastKwargs, gather, recursively_apply
 from torch import distributed, nn
 
-from deepid_lite import tensors as checkpoints
 from deepid_lite.errors import DataError
 from deepid_lite.files import locked
 from deepid_lite.nets.batches import FaceBatches, check_labels, step_seed
@@ -30,6 +28,7 @@ from deepid_lite.nets.deepid import ARCHITECTURES, put_weights, save_net
 from deepid_lite.nets.losses import TwoSignals
 from deepid_lite.nets.recipe import learning_rate, verification_ramp
 from deepid_lite.nets.training_log import TrainingLog
+from deepid_lite.tensors import discard, load, optimizer_tensors, restore_optimizer, save
 
 # Accelerate loads tqdm's bar for notebooks, which complains where ipywidgets is missing; our own bars are plain text.
 warnings.filterwarnings("ignore", message="IProgress not found")
@@ -90,8 +89,8 @@ def fit(
     recipe: a `Recipe`; read here are optimizer, lr, weight_decay, warmup, epochs, batch_size, precision and seed.
     folder: receives `checkpoint.safetensors` (taken up again when it is there), `log.csv` and, at the end,
     `weights.safetensors`; a run that is finished is read from there. Only one run at a time can write there.
-    init: weights {name: tensor} that the net starts from. log: a class like `TrainingLog`. stop_after: end early after
-    that step, for tests. Under torchrun or accelerate each process takes its share of every batch.
+    init: weights {name: tensor} that the net starts from. log: a class like `TrainingLog`. stop_after: a last step, for
+    tests. Under torchrun or accelerate each process takes its share of every batch.
     """
     run = _Run(Path(folder), objective, batches, recipe, init)
     if run.is_finished():
@@ -101,15 +100,16 @@ def fit(
     objective.to(accelerator.device).train()
     optimizer = make_optimizer(objective, recipe, accelerator.device)
     model, optimizer = accelerator.prepare(objective, optimizer)
-    main, last = accelerator.is_main_process, len(batches) * recipe.epochs
+    world, rank, main = accelerator.num_processes, accelerator.process_index, accelerator.is_main_process
+    last = len(batches) * recipe.epochs
     with locked(run.log) if main else nullcontext():
         done = last if run.is_finished() else run.resume(optimizer)  # another process may just have ended it
         saved = time.monotonic()
         with log(run.log if main else None, done, last, recipe.batch_size) as rows:
             for step in range(done, last):
-                batch = _share(accelerator, batches(step, accelerator.device))
+                batch = recursively_apply(lambda x: x.chunk(world)[rank], batches(step, accelerator.device))
                 lr = learning_rate(recipe, step / last)
-                torch.manual_seed(step_seed(recipe.seed, step, 1 + accelerator.process_index))  # dropout
+                torch.manual_seed(step_seed(recipe.seed, step, 1 + rank))  # dropout
                 loss, parts = _step(accelerator, model, optimizer, lr, batch, step / last)
                 rows.tick()
                 if step % LOG_EVERY == 0 or step + 1 == last:
@@ -138,14 +138,8 @@ def _step(accelerator, model, optimizer, lr, batch, progress):
     return loss, parts
 
 
-def _share(accelerator, batch):
-    """This process's part of a batch."""
-    world, rank = accelerator.num_processes, accelerator.process_index
-    return recursively_apply(lambda rows: rows.chunk(world)[rank], batch)
-
-
 def _means(accelerator, loss, parts):
-    """The loss and its parts as floats, means over all processes. DataError where the loss is no number."""
+    """The loss and its parts as floats, means over all processes; DataError where the loss is no number."""
     values = accelerator.reduce(torch.stack([loss, *parts.values()]).detach(), "mean").tolist()
     if not math.isfinite(values[0]):
         raise DataError(f"training: the loss is {values[0]}; use a lower lr and start in another folder")
@@ -176,56 +170,53 @@ class _Run:
         self.weights = folder / "weights.safetensors"
         if init is not None:
             put_weights(objective.net, init, "init")
-        self.identity = {
-            "recipe": dataclasses.asdict(recipe),
-            "data": batches.fingerprint,
-            "net": getattr(objective.net, "config", {}),
-            "init": None if init is None else _digest(init),
-        }
+        facts = {"recipe": dataclasses.asdict(recipe), "data": batches.fingerprint}
+        facts |= {"net": getattr(objective.net, "config", {}), "init": init and _digest(init)}
+        self.identity = json.loads(json.dumps(facts))  # as a file gives it back
 
     def is_finished(self):
         """Whether its weights are there already; the net then has them."""
         if not self.weights.is_file():
             return False
-        weights, facts = checkpoints.load(self.weights)
+        weights, facts = load(self.weights)
         self._check_identity(self.weights, facts)
         put_weights(self.objective.net, weights, self.weights)
-        checkpoints.discard(self.checkpoint)  # a kill may have left it
+        discard(self.checkpoint)  # a kill may have left it
         return True
 
     def finish(self):
         """Write the weights; the checkpoint has done its duty."""
         _check_finite(self.objective.net.state_dict())
         save_net(self.weights, self.objective.net, self.identity)
-        checkpoints.discard(self.checkpoint)
+        discard(self.checkpoint)
 
     def save(self, optimizer, step):
         """Write the checkpoint: all tensors, the number of steps that are done, and a hash of both."""
         tensors = {f"objective.{name}": t for name, t in self.objective.state_dict().items()}
-        tensors |= checkpoints.optimizer_tensors(optimizer)
+        tensors |= optimizer_tensors(optimizer)
         _check_finite(tensors)  # a diverged net must not replace the last good one
         facts = {"step": step, **self.identity}
-        checkpoints.save(self.checkpoint, tensors, facts | {"digest": _digest(tensors, facts)})
+        save(self.checkpoint, tensors, facts | {"digest": _digest(tensors, facts)})
 
     def resume(self, optimizer):
         """Take up the checkpoint, where there is one; the number of steps that are done."""
         if not self.checkpoint.is_file():
             return 0
-        tensors, facts = checkpoints.load(self.checkpoint)
+        tensors, facts = load(self.checkpoint)
         self._check_identity(self.checkpoint, facts)
         if facts.pop("digest", None) != _digest(tensors, facts):
             raise DataError(f"{self.checkpoint}: damaged, edited or of another version; delete it to start anew")
-        own = {name.removeprefix("objective."): t for name, t in tensors.items() if name.startswith("objective.")}
         try:
+            own = {name: tensors[f"objective.{name}"] for name in self.objective.state_dict()}
             self.objective.load_state_dict(own)
-            checkpoints.restore_optimizer(optimizer, tensors)
+            restore_optimizer(optimizer, tensors)
         except (RuntimeError, KeyError, IndexError, ValueError):
             raise DataError(f"{self.checkpoint}: of another objective; delete it to start anew") from None
         return facts["step"]
 
     def _check_identity(self, path, facts):
         for key, value in self.identity.items():
-            if _as_json(facts.get(key)) != _as_json(value):
+            if facts.get(key) != value:
                 raise DataError(f"{path}: of another {key}; take another folder, or delete it to train anew")
 
 
@@ -236,15 +227,11 @@ def _check_finite(tensors):
 
 def _digest(tensors, facts=None):
     """Hash of {name: tensor} and of facts that JSON can hold."""
-    digest = hashlib.sha256(_as_json(facts).encode())
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
     for name, tensor in sorted(tensors.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()))
     return digest.hexdigest()[:16]
-
-
-def _as_json(value):
-    return json.dumps(value, sort_keys=True)
 
 
 def make_optimizer(objective, recipe, device):
@@ -262,10 +249,7 @@ def make_optimizer(objective, recipe, device):
             decay = recipe.weight_decay if p.ndim > 1 and name != "bias" else 0.0
             if p.requires_grad:
                 groups.setdefault((scale, decay), []).append(p)
-    groups = [
-        {"params": parameters, "weight_decay": decay, "scale": scale, "lr": recipe.lr}
-        for (scale, decay), parameters in groups.items()
-    ]
+    groups = [dict(params=p, weight_decay=decay, scale=scale, lr=recipe.lr) for (scale, decay), p in groups.items()]
     if recipe.optimizer == "sgd":
         return torch.optim.SGD(groups, momentum=0.9)
     return torch.optim.AdamW(groups, fused=device.type in ("cpu", "cuda"))
@@ -273,13 +257,10 @@ def make_optimizer(objective, recipe, device):
 
 def keep_freed_memory():
     """Let glibc keep big freed blocks: to hand them back and ask anew costs a third of a CPU step."""
-    if sys.platform == "linux":
-        try:
-            libc = ctypes.CDLL("libc.so.6")
-            libc.mallopt(-3, 2_000_000_000)  # M_MMAP_THRESHOLD
-            libc.mallopt(-1, 2_000_000_000)  # M_TRIM_THRESHOLD
-        except (OSError, AttributeError):
-            pass  # another C library: slower, not wrong
+    with suppress(OSError, AttributeError):  # another C library: slower, not wrong
+        libc = ctypes.CDLL("libc.so.6")
+        libc.mallopt(-3, 2_000_000_000)  # M_MMAP_THRESHOLD
+        libc.mallopt(-1, 2_000_000_000)  # M_TRIM_THRESHOLD
 
 
 def _accelerator(device, recipe):
@@ -291,9 +272,10 @@ def _accelerator(device, recipe):
     # a GPU without bf16 (Colab's T4) emulates it, slower than fp32
     has_bf16 = device.type != "cuda" or torch.cuda.is_bf16_supported(including_emulation=False)
     autocast = AutocastKwargs(enabled=recipe.precision == "bf16" and has_bf16)
+    # Accelerate keeps the first device and precision of a process for ever: later ones are told it by other ways
     cpu = device.type == "cpu" and not is_initialized()
     accelerator = Accelerator(cpu=cpu, mixed_precision="bf16", kwargs_handlers=[autocast])
-    if accelerator.num_processes == 1:  # Accelerate would keep the first device of a notebook for ever
+    if accelerator.num_processes == 1:
         accelerator.state.device = device
     if recipe.batch_size % accelerator.num_processes:
         raise DataError(f"batch size {recipe.batch_size}: not a multiple of {accelerator.num_processes} processes")

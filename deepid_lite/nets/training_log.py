@@ -2,6 +2,7 @@
 
 import math
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from tqdm import tqdm
 from deepid_lite.errors import DataError
 
 
-class TrainingLog:
+class TrainingLog(AbstractContextManager):
     """Writes a CSV file and draws a bar with loss, images per second and time left; path None: does neither.
 
     A run that is resumed at step `start` keeps the rows before it: no step stands there twice or is missing.
@@ -41,18 +42,14 @@ class TrainingLog:
         row = {"step": step, "epoch": epoch, "lr": f"{lr:.6g}", "images_per_second": f"{speed:.0f}"}
         row |= {name: f"{value:.8g}" for name, value in values.items()}
         if self.file:
-            lines = [row.values()] if self.columns else [row, row.values()]
-            self.columns = self.columns or list(row)
-            if self.columns != list(row):
+            if self.columns not in ([], list(row)):
                 raise DataError(f"{self.path}: its columns are of another run; delete it, and this one goes on")
+            lines = [row.values()] if self.columns else [row, row.values()]
             try:
                 self.file.write("".join(",".join(map(str, cells)) + "\n" for cells in lines).encode())
             except OSError as error:
-                why = f"{self.path}: cannot be written ({error.strerror})"
-                raise DataError(f"{why}; free some disk space or choose another folder") from None
-
-    def __enter__(self):
-        return self
+                raise DataError(f"{self.path}: cannot be written ({error.strerror}); free some disk space") from None
+            self.columns = list(row)
 
     def __exit__(self, *_):
         self.bar.close()
@@ -89,6 +86,5 @@ def _rows(path, before):
             if columns[0] != "step" or len(cells) != len(columns):
                 raise ValueError(f"row {len(rows)}")
     except (OSError, ValueError) as error:
-        why = f"{path}: no training log ({error})"
-        raise DataError(f"{why}; give the log.csv of a run, or delete it to train on without its rows") from None
+        raise DataError(f"{path}: no training log ({error}); give that of a run, or delete it to train on") from None
     return (columns, rows, size) if rows else ([], [], 0)

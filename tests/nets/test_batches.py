@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepid_lite.errors import DataError
-from deepid_lite.nets.batches import augment, check_images, check_labels, epoch_order
+from deepid_lite.nets.batches import FaceBatches, augment, check_images, check_labels, epoch_order, step_seed
+from deepid_lite.nets.recipe import Recipe
 
 
 @settings(max_examples=50, deadline=None)
@@ -48,6 +49,41 @@ def test_people_are_shuffled_and_so_are_their_images():
     assert np.abs(np.diff(firsts)).mean() > 8  # groups of one person are apart from each other
     groups = order.reshape(-1, 4) % 8
     assert len({tuple(sorted(g)) for g in groups}) > 20  # and hold other images of each
+
+
+def face_batches(n=60, **changes):
+    recipe = Recipe(batch_size=8, images_per_person=4, **changes)
+    images = np.random.default_rng(0).integers(0, 256, (n, 17, 15, 3), dtype=np.uint8)
+    return images, FaceBatches(images, np.arange(n) % 7, recipe, (11, 9))
+
+
+def test_a_batch_is_a_function_of_the_step_whatever_was_asked_before():
+    _, batches = face_batches()
+    assert len(batches) == 7
+    asked = {step: batches(step, "cpu") for step in (20, 3, 13, 0)}
+    torch.manual_seed(1)  # nothing outside plays a part
+    for step, (x, people) in asked.items():
+        again = face_batches()[1](step, "cpu")
+        assert torch.equal(x, again[0]) and torch.equal(people, again[1])
+        assert x.shape == (8, 3, 11, 9) and x.is_contiguous(memory_format=torch.channels_last)
+    assert not torch.equal(face_batches(seed=1)[1](0, "cpu")[0], asked[0][0])
+
+
+def test_an_epoch_has_each_image_once_with_its_person():
+    images, batches = face_batches(56, vary=0.0)
+    seen = []
+    for step in range(7, 14):  # the second epoch
+        x, people = batches(step, "cpu")
+        for picture, person in zip((x + 1) * 127.5, people, strict=True):
+            same = np.abs(images[:, 3:14, 3:12].transpose(0, 3, 1, 2) - picture.numpy()).max((1, 2, 3)) < 0.01
+            assert same.sum() == 1 and same.argmax() % 7 == person
+            seen.append(int(same.argmax()))
+    assert sorted(seen) == list(range(56)) and seen != sorted(seen)
+
+
+def test_seeds_of_steps_and_streams_are_apart():
+    seeds = {step_seed(seed, step, stream) for seed in range(5) for step in range(50) for stream in range(3)}
+    assert len(seeds) == 5 * 50 * 3 and all(0 <= seed < 2**63 for seed in seeds)
 
 
 def faces(n=4, margin=3, rows=11, columns=9):

@@ -17,13 +17,13 @@ import numpy as np
 import pytest
 import torch
 
-from deepid_lite import tensors as checkpoints
 from deepid_lite.errors import DataError
 from deepid_lite.nets import training
 from deepid_lite.nets.batches import fingerprint, step_seed
 from deepid_lite.nets.deepid import load_net
 from deepid_lite.nets.recipe import Recipe, verification_ramp
 from deepid_lite.nets.training import fit, learning_rate, make_optimizer, train
+from deepid_lite.tensors import load, save
 
 TINY = Recipe(
     net={"maps": [4, 4, 4, 4], "dimension": 8, "batch_norm": True, "dropout": 0.5},
@@ -62,7 +62,7 @@ def rows_of(folder):
 
 
 def weights_of(folder):
-    return checkpoints.load(folder / "weights.safetensors")[0]
+    return load(folder / "weights.safetensors")[0]
 
 
 def assert_same_run(one, other):
@@ -126,7 +126,7 @@ def test_a_resumed_run_is_bit_for_bit_the_run_that_was_never_stopped(tmp_path, e
     train(IMAGES, LABELS, recipe, tmp_path / "whole")
     for stop in (7, 10):
         train(IMAGES, LABELS, recipe, tmp_path / "parts", stop_after=stop)
-        _, facts = checkpoints.load(tmp_path / "parts" / "checkpoint.safetensors")
+        _, facts = load(tmp_path / "parts" / "checkpoint.safetensors")
         assert facts["step"] == stop
         assert not (tmp_path / "parts" / "weights.safetensors").exists()
     torch.manual_seed(123)  # the state outside plays no part
@@ -250,9 +250,9 @@ EDITS = {
 
 @pytest.mark.parametrize("edit", EDITS)
 def test_an_edited_checkpoint_gets_one_line_and_stays(tmp_path, stopped, edit):
-    tensors, facts = checkpoints.load(stopped / "checkpoint.safetensors")
+    tensors, facts = load(stopped / "checkpoint.safetensors")
     path = tmp_path / "checkpoint.safetensors"
-    checkpoints.save(path, *EDITS[edit](tensors, facts))
+    save(path, *EDITS[edit](tensors, facts))
     before = path.read_bytes()
     with pytest.raises(DataError, match="delete it") as error:
         train(IMAGES, LABELS, TINY, tmp_path)
@@ -324,7 +324,7 @@ def test_two_runs_in_one_folder_are_one_too_many(tmp_path):
 def test_weights_of_another_architecture_get_one_line(tmp_path, stopped):
     with pytest.raises(DataError, match="checkpoint.safetensors: conv1.bias is missing"):
         load_net(stopped / "checkpoint.safetensors")
-    checkpoints.save(tmp_path / "other", {"x": torch.zeros(1)}, {})
+    save(tmp_path / "other", {"x": torch.zeros(1)}, {})
     with pytest.raises(DataError, match="net description"):
         load_net(tmp_path / "other")
 
@@ -337,7 +337,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch, every_step)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "as_bytes", no_space)
+        patch.setattr("deepid_lite.tensors.as_bytes", no_space)
         with pytest.raises(DataError, match="No space left"):
             train(IMAGES, LABELS, TINY, tmp_path / "parts", stop_after=9)
     assert (tmp_path / "parts" / "checkpoint.safetensors").read_bytes() == before
@@ -583,7 +583,7 @@ def test_an_objective_can_be_trained_again(tmp_path):
         fit(objective, Points(), dataclasses.replace(POINTS, precision=precision), tmp_path / precision, device="cpu")
     torch.manual_seed(0)
     fresh = Line()
-    fresh.net.load_state_dict(checkpoints.load(tmp_path / "bf16" / "weights.safetensors")[0])
+    fresh.net.load_state_dict(load(tmp_path / "bf16" / "weights.safetensors")[0])
     fit(fresh, Points(), POINTS, tmp_path / "fresh", device="cpu")
     assert [row["loss"] for row in rows_of(tmp_path / "fresh")] == [row["loss"] for row in rows_of(tmp_path / "fp32")]
 
@@ -639,11 +639,13 @@ def test_killed_twice_at_random_moments(tmp_path, every_step, child):
     for n_rows in sorted(random.sample(range(2, 45), 2)):
         process = child(folder, **changes)
         wait_for_rows(folder / "log.csv", n_rows, process)
+        with pytest.raises(DataError, match="another run is writing here"):
+            train(IMAGES, LABELS, TINY, folder, device="cpu")
         time.sleep(random.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-    assert checkpoints.load(folder / "checkpoint.safetensors")[1]["step"] > 0
+    assert load(folder / "checkpoint.safetensors")[1]["step"] > 0
     process = child(folder, **changes)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors
