@@ -119,7 +119,8 @@ def peak_memory():
 
 def write(path, content, **versions):
     """The table with machine, versions and commit; further versions by name."""
-    from deepid_lite.results import provenance, write_json  # here: it imports much that a contender does not need
+    from deepid_lite.files import write_json  # here: it imports much that a contender does not need
+    from deepid_lite.results import provenance
 
     facts = provenance()
     facts["versions"] |= versions

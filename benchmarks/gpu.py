@@ -1,6 +1,6 @@
 """The rows that need a GPU: the training loop, the same step compiled, and extraction, beside the GPU's own roof.
 
-Images lie on the device as bytes, are varied there, and go through the net channels-last in bf16.
+Images lie on the device as bytes, are augmented there, and go through the net channels-last in bf16.
 """
 
 import loops
@@ -9,8 +9,8 @@ import torch
 from _timing import take_turns
 from torch import nn
 
-from deepid_lite.nets import training
-from deepid_lite.nets.batches import epoch_order, vary
+from deepid_lite.nets.batches import FaceBatches
+from deepid_lite.nets.training import TwoSignalObjective, make_optimizer
 from deepid_lite.verification.features import extract
 
 
@@ -20,25 +20,19 @@ def compiled_steps(recipe, n_people, steps, device, compiled=True):
     Only the net goes through torch.compile: the margin of the losses follows the data and would break the graph.
     """
     images, labels = loops.noise(n_people, loops.shape_of(recipe))
-    pixels = torch.as_tensor(images).permute(0, 3, 1, 2).contiguous().to(device)
-    people = torch.as_tensor(labels, device=device)
-    order = torch.as_tensor(epoch_order(labels, recipe.images_per_person, 0, 0), device=device)
-    batches = order[: len(order) // recipe.batch_size * recipe.batch_size].split(recipe.batch_size)
+    batches = FaceBatches(images, labels, recipe, loops.shape_of(recipe))
     torch.manual_seed(0)
-    student = training.Student(recipe, n_people).to(device, memory_format=torch.channels_last).train()
-    optimizer = training._optimizer(student, recipe, torch.device(device))
-    net = torch.compile(student.net) if compiled else student.net
-    draws, kind = torch.Generator().manual_seed(0), torch.device(device).type
+    objective = TwoSignalObjective(recipe, n_people).to(device, memory_format=torch.channels_last).train()
+    optimizer = make_optimizer(objective, recipe, torch.device(device))
+    net = torch.compile(objective.net) if compiled else objective.net
 
     def run():
         for step in range(steps):
-            batch = batches[step % len(batches)]
-            x = vary(pixels[batch], loops.shape_of(recipe), recipe.vary, draws)
-            x = x.contiguous(memory_format=torch.channels_last)
-            with torch.autocast(kind, torch.bfloat16):
+            x, people = batches(step, device)
+            with torch.autocast(torch.device(device).type, torch.bfloat16):
                 features = net(x)
-                dropped = {head: nn.functional.dropout(f, student.net.dropout.p) for head, f in features.items()}
-                loss, _ = student.losses(features, dropped, people[batch])
+                dropped = {head: nn.functional.dropout(f, objective.net.dropout.p) for head, f in features.items()}
+                loss, _ = objective.losses(features, dropped, people)
             optimizer.zero_grad(set_to_none=True)
             loss.backward()
             optimizer.step()
@@ -62,7 +56,7 @@ def rates(recipes, n_people, steps, seconds, device="cuda", compiled=True, size=
         rate = {way: recipe.batch_size / t for way, t in (("loop", loop), ("compiled", step), ("plain", plain))}
         share = rate["compiled"] * loops.operations(recipe, n_people) / found["roof_bf16"]
         found[name] = rate | {"batch": recipe.batch_size, "share_of_roof": share}
-    net = training.Student(recipe, n_people).net.to(device, memory_format=torch.channels_last)
+    net = TwoSignalObjective(recipe, n_people).net.to(device, memory_format=torch.channels_last)
     shape = (4 * recipe.batch_size, *net.config["input_shape"], 3)
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
     call = {"extract": lambda: extract(net, images, batch_size=recipe.batch_size, precision="bf16")}

@@ -12,8 +12,8 @@ from _timing import Contender, ContenderDied, best_time, peak_memory, take_turns
 from sharded import ShardedIdentification, sampled_cross_entropy
 from torch import distributed
 
-from deepid_lite.nets import training
 from deepid_lite.nets.losses import Identification
+from deepid_lite.nets.training import keep_freed_memory
 
 REPEATS = 3
 
@@ -58,7 +58,7 @@ def bytes_needed(n_people, dimension, batch, n_sampled=None):
 
 def head_steps(turn, n_people, dimension, batch, n_sampled):
     """One turn: (seconds a step, bytes of memory that the head took at most)."""
-    training._keep_freed_memory()
+    keep_freed_memory()
     before = peak_memory()
     head = Identification(dimension, n_people)
     features, labels = batch_of(batch, dimension, n_people)
@@ -107,7 +107,7 @@ def head_costs(sizes, dimension, batch, n_sampled, seconds):
 
 def shared_steps(turn, rank, n_processes, n_people, dimension, batch, threads, folder):
     """Each turn is one step of this process's share: (seconds, loss). Asked for "memory", it says the most it held."""
-    training._keep_freed_memory()
+    keep_freed_memory()
     torch.set_num_threads(threads)
     before = peak_memory()
     if n_processes > 1:

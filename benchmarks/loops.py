@@ -1,7 +1,7 @@
 """The training loop and what it is compared with, as contenders: each trains on noise and reports seconds a step.
 
-What is timed of ours is `training.train` itself, with its own augmentation, optimiser and log. A clock stands in for
-the log and ends the run before anything is saved.
+What is timed of ours is `training.train` itself, with its own augmentation and optimiser. A clock is given in place of
+its log and ends the run before anything is saved.
 """
 
 import itertools
@@ -9,16 +9,15 @@ import tempfile
 import time
 from contextlib import suppress
 from functools import partial
-from unittest import mock
 
 import numpy as np
 import torch
 from _timing import best_time
 from torch.nn import functional as F
 
-from deepid_lite.nets import training
-from deepid_lite.nets.batches import epoch_order, vary
+from deepid_lite.nets.batches import augment, epoch_order
 from deepid_lite.nets.summary import layer_table
+from deepid_lite.nets.training import TwoSignalObjective, keep_freed_memory, make_optimizer, train
 
 MARGIN, EACH = 4, 4  # pixels around the crop, as in pipeline.py; images a person
 
@@ -40,7 +39,7 @@ class Enough(Exception):
 
 
 class Clock:
-    """In place of the loop's TrainingLog: after each `steps` steps it hands over the seconds of one step."""
+    """In place of a TrainingLog: after each `steps` steps it hands over the seconds of one step."""
 
     def __init__(self, turn, steps, device):
         self.turn, self.steps, self.device, self.done = turn, steps, device, 0
@@ -66,9 +65,9 @@ class Clock:
 def ours(turn, recipe, n_people, steps, device="cpu"):
     """`training.train` as it is."""
     images, labels = noise(n_people, shape_of(recipe))
-    clock = mock.patch.object(training, "TrainingLog", lambda *_: Clock(turn, steps, device))
-    with tempfile.TemporaryDirectory() as folder, clock, suppress(Enough):
-        training.train(images, labels, recipe, folder, device, checkpoint_minutes=float("inf"))
+    clock = Clock(turn, steps, device)
+    with tempfile.TemporaryDirectory() as folder, suppress(Enough):
+        train(images, labels, recipe, folder, device, log=lambda *_: clock, checkpoint_minutes=float("inf"))
 
 
 def plain(turn, recipe, n_people, steps, device="cpu"):
@@ -76,14 +75,14 @@ def plain(turn, recipe, n_people, steps, device="cpu"):
     images, labels = noise(n_people, shape_of(recipe))
     pixels = torch.as_tensor(images).permute(0, 3, 1, 2).contiguous().to(device)
     people = torch.as_tensor(labels, device=device)
-    student = training.Student(recipe, n_people).to(device).train()
-    optimizer = torch.optim.AdamW(student.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+    objective = TwoSignalObjective(recipe, n_people).to(device).train()
+    optimizer = torch.optim.AdamW(objective.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     draws, clock = torch.Generator().manual_seed(0), Clock(turn, steps, device)
     for epoch in itertools.count():
         order = torch.as_tensor(epoch_order(labels, recipe.images_per_person, 0, epoch), device=device)
         for batch in order[: len(order) // recipe.batch_size * recipe.batch_size].split(recipe.batch_size):
-            x = vary(pixels[batch], shape_of(recipe), recipe.vary, draws)
-            loss, _ = student(x, people[batch], lambda rows: rows, 1.0)
+            x = augment(pixels[batch], shape_of(recipe), recipe.vary, draws)
+            loss, _ = objective((x, people[batch]), 1.0)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -117,9 +116,9 @@ def operations(recipe, n_people):
     Forward, for the gradient of the weights, and for that of the input, which the first layer does not need.
     """
     with torch.device("meta"):
-        student = training.Student(recipe, n_people)
-    layers = {row.name: row.multiply_adds for row in layer_table(student.net)}
-    heads = len(student.net.heads) * student.net.dimension * n_people
+        net = TwoSignalObjective(recipe, n_people).net
+    layers = {row.name: row.multiply_adds for row in layer_table(net)}
+    heads = len(net.heads) * net.dimension * n_people
     return 2 * (3 * (sum(layers.values()) + heads) - layers["conv1"])
 
 
@@ -147,26 +146,26 @@ def layers(turn, recipe, n_people, as_ours):
     images, labels = noise(n_people, shape_of(recipe))
     layout = torch.channels_last if as_ours else torch.contiguous_format
     if as_ours:
-        training._keep_freed_memory()
+        keep_freed_memory()
     torch.manual_seed(0)
-    student = training.Student(recipe, n_people).to(memory_format=layout).train()
+    objective = TwoSignalObjective(recipe, n_people).to(memory_format=layout).train()
     if as_ours:
-        optimizer = training._optimizer(student, recipe, torch.device("cpu"))
+        optimizer = make_optimizer(objective, recipe, torch.device("cpu"))
     else:
-        optimizer = torch.optim.AdamW(student.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
+        optimizer = torch.optim.AdamW(objective.parameters(), lr=recipe.lr, weight_decay=recipe.weight_decay)
     pixels = torch.as_tensor(images).permute(0, 3, 1, 2).contiguous()
     batch = torch.as_tensor(epoch_order(labels, recipe.images_per_person, 0, 0))[: recipe.batch_size]
     draws = torch.Generator().manual_seed(0)
 
-    def varied():
-        return vary(pixels[batch], shape_of(recipe), recipe.vary, draws).contiguous(memory_format=layout)
+    def augmented():
+        return augment(pixels[batch], shape_of(recipe), recipe.vary, draws).contiguous(memory_format=layout)
 
     with torch.autocast("cpu", torch.bfloat16, enabled=as_ours):
-        parts = list(net_parts(student, varied(), torch.as_tensor(labels)[batch]))
-    for p in student.parameters():
+        parts = list(net_parts(objective, augmented(), torch.as_tensor(labels)[batch]))
+    for p in objective.parameters():
         p.grad = torch.randn_like(p) * 1e-4
     calls = {name: partial(forward_backward, *work, as_ours) for name, *work in parts}
-    calls |= {"optimiser": optimizer.step, "batch and augmentation": varied}
+    calls |= {"optimiser": optimizer.step, "batch and augmentation": augmented}
     for call in calls.values():  # warm-up
         call()
     turn(None)
@@ -182,9 +181,9 @@ def forward_backward(function, inputs, weights, bf16):
     torch.autograd.grad(y, [x for x in leaves if x.requires_grad] + weights, torch.ones_like(y))
 
 
-def net_parts(student, x, labels):
+def net_parts(objective, x, labels):
     """(name, function, [(input, has a gradient)], weights) of each part, in the order of `DeepIDNet.forward`."""
-    net, maps, features = student.net, {}, {}
+    net, maps, features = objective.net, {}, {}
     for n in range(1, 5):
         convolve, norm = getattr(net, f"conv{n}"), net.norms[n - 1]
         yield f"conv{n}", convolve, [(x, n > 1)], list(convolve.parameters())
@@ -206,12 +205,12 @@ def net_parts(student, x, labels):
     inputs = [(f, True) for f in features.values()]
 
     def identify(*found):
-        heads = zip(student.losses.identification.values(), found, strict=True)
+        heads = zip(objective.losses.identification.values(), found, strict=True)
         return sum(head(net.dropout(f), labels) for head, f in heads)
 
     def verify(*found):
-        heads = zip(student.losses.verification.values(), found, strict=True)
+        heads = zip(objective.losses.verification.values(), found, strict=True)
         return sum(head(f.float(), labels) for head, f in heads)
 
-    yield "identification", identify, inputs, list(student.losses.identification.parameters())
-    yield "verification", verify, inputs, list(student.losses.verification.parameters())
+    yield "identification", identify, inputs, list(objective.losses.identification.parameters())
+    yield "verification", verify, inputs, list(objective.losses.verification.parameters())

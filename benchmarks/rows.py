@@ -10,8 +10,8 @@ import pieces
 import torch
 from _timing import Contender, take_turns
 
-from deepid_lite.nets import training
 from deepid_lite.nets.recipe import read_recipe
+from deepid_lite.nets.training import TwoSignalObjective
 
 ALL, WITHOUT_FC1 = (1, 2, 3, 4), (2, 3, 4)
 
@@ -196,7 +196,7 @@ def search(sizes):
 
 
 def features(sizes):
-    net = training.Student(sizes.recipe(), 2).net.to(memory_format=torch.channels_last)
+    net = TwoSignalObjective(sizes.recipe(), 2).net.to(memory_format=torch.channels_last)
     found = pieces.extracting(net, sizes.quick, sizes.seconds / 2)
     return [
         rates("features, bf16", "images/s", found["bf16"], "plain fp32 loop", found["plain"]),

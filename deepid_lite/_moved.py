@@ -19,7 +19,7 @@ MOVED = {
     "code_tables": "studies.codes",
     "codes": "neurons.codes",
     "comparisons": "studies.comparisons",
-    "curves": "figures.training",
+    "curves": "figures.training nets.training_log",
     "disguises": "neurons.disguises",
     "drawing": "faces.synthetic.draw",
     "ensemble": "verification.ensemble",

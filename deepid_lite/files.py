@@ -52,6 +52,28 @@ def sweep(path):
             part.unlink(missing_ok=True)
 
 
+@contextmanager
+def locked(path):
+    """Hold a file for this block alone; it is made where there is none, and free again when the process is killed.
+
+    DataError where another process, or another block of this one, holds it.
+    """
+    path = Path(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = open(path, "ab")
+    except OSError as error:
+        raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from None
+    with file:
+        try:
+            _lock(file)
+        except (BlockingIOError, PermissionError):
+            raise DataError(f"{path}: another run is writing here; wait for its end or take another folder") from None
+        except OSError:
+            pass  # a file system without locks
+        yield
+
+
 def write_json(path, content):
     """Write a dict as JSON; numbers that are not finite, which JSON lacks, become null."""
     with replacing(path) as part:
@@ -74,6 +96,18 @@ def read_json(path, remedy):
     if not isinstance(content, dict):
         raise DataError(f"{path}: holds a {type(content).__name__}, not a table of results; {remedy}")
     return content
+
+
+def _lock(file):
+    if os.name == "nt":
+        import msvcrt
+
+        file.seek(2**30)  # one byte far behind the end: the file itself can be read meanwhile
+        msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+    else:
+        import fcntl
+
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
 
 def _is_stream(path):

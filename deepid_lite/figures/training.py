@@ -3,14 +3,11 @@
 Most draw into `ax`, or into a new figure of the book's width, and return the axes.
 """
 
-import csv
-
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.ticker import PercentFormatter
 
-from deepid_lite.errors import DataError
 from deepid_lite.figures.style import COLOURS
 
 
@@ -50,16 +47,6 @@ def roc_curves(curves, ax=None, min_far=1e-3, chance=True):
     ax.legend(loc="lower right", framealpha=0.9, edgecolor="none")
     ax.spines[["top", "right"]].set_visible(False)
     return ax
-
-
-def read_log(path):
-    """The log.csv of a training run: {column: (rows,) floats}."""
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
-        return {name: np.array([float(row[name]) for row in rows]) for name in (rows[0] if rows else [])}
-    except (OSError, TypeError, ValueError) as error:
-        raise DataError(f"{path}: no training log ({error}); give the log.csv of a run") from None
 
 
 def training_curves(log, prefix, ax=None, label=None):

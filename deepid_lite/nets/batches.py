@@ -1,14 +1,69 @@
-"""Which images stand in which batch, and how each is varied: pure functions of (seed, step).
+"""Which images stand in which batch, and how each is augmented: pure functions of (seed, step).
 
-Nothing here remembers anything, so a run that is stopped and resumed sees the very batches it would have
-seen.
+A run that is stopped and resumed sees the very batches it would have seen.
 """
+
+import hashlib
 
 import numpy as np
 import torch
 from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
+
+
+class FaceBatches:
+    """What `training.fit` trains DeepID nets on: batches(step, device) -> (x, people).
+
+    images: uint8 (N, rows + 2m, columns + 2m, 3) crops with a margin of m pixels for random shifts; labels: int (N,)
+    0..n-1; shape: (rows, columns) of the net's input. x: floats (B, 3, rows, columns), augmented; people: (B,).
+    len: steps of an epoch. fingerprint, data_hash: see `fingerprint`. DataError where images or labels do not fit.
+    """
+
+    def __init__(self, images, labels, recipe, shape, data_hash=None):
+        check_images(images, labels, shape)
+        self.recipe, self.shape, self.labels = recipe, shape, labels
+        self.fingerprint = fingerprint(images, labels, data_hash)
+        self.pixels = torch.as_tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+        self.people = torch.as_tensor(np.array(labels, np.int64))
+        self.order = (None, None)  # epoch and order, of the last step
+
+    def __len__(self):
+        return len(self.labels) // self.recipe.batch_size
+
+    def __call__(self, step, device):
+        epoch, place = divmod(step, len(self))
+        if self.order[0] != epoch:
+            order = epoch_order(self.labels, self.recipe.images_per_person, self.recipe.seed, epoch)
+            self.order = (epoch, torch.as_tensor(order))
+        # the images lie on the device as bytes, and a batch is augmented there
+        self.pixels, self.people = self.pixels.to(device), self.people.to(device)
+        size = self.recipe.batch_size
+        batch = self.order[1][place * size : (place + 1) * size].to(device)
+        draws = torch.Generator().manual_seed(step_seed(self.recipe.seed, step))
+        x = augment(self.pixels[batch], self.shape, self.recipe.vary, draws)
+        return x.contiguous(memory_format=torch.channels_last), self.people[batch]
+
+
+def step_seed(seed, step, stream=0):
+    """A seed for the random numbers of one step; stream: for those that must differ from others of the step."""
+    return int(np.random.SeedSequence([seed, step, stream]).generate_state(1, np.uint64)[0] >> 1)
+
+
+def fingerprint(images, labels, data_hash=None):
+    """Short hash of a training set: its labels, its shape and all of its pixels.
+
+    data_hash: that of the FaceSet which the images are crops of, in place of their pixels. Crops are computed, and
+    another processor may round one of a million the other way, so a run could not go on there.
+    """
+    digest = hashlib.sha256(np.ascontiguousarray(labels, dtype="<i8").tobytes())
+    digest.update(str(images.shape).encode())
+    if data_hash:
+        digest.update(data_hash.encode())
+    else:
+        for image in images:
+            digest.update(np.ascontiguousarray(image))
+    return digest.hexdigest()[:16]
 
 
 def epoch_order(labels, images_per_person, seed, epoch):
@@ -53,7 +108,7 @@ def check_images(images, labels, shape):
         raise DataError(f"images: got {images.dtype} {images.shape}, wanted {wanted}; crop the net's region")
 
 
-def vary(images, shape, strength, generator):
+def augment(images, shape, strength, generator):
     """Random mirror, small similarity and colour changes.
 
     images: uint8 (B, 3, rows + 2m, columns + 2m). Returns floats (B, 3, rows, columns) in -1..1.

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
 from deepid_lite.nets.layers import LocallyConnected2d
+from deepid_lite.tensors import load, save
 
 KERNELS = (4, 3, 3, 2)
 
@@ -117,12 +118,57 @@ def DeepID2Plus(input_shape=(55, 47), maps=128, dimension=512, heads=(1, 2, 3, 4
     return DeepIDNet(input_shape, maps, dimension, heads, dropout=dropout, **options)
 
 
+# what a recipe or a file may name; a paper adds its own net, whose `config` then has an entry "architecture"
+ARCHITECTURES = {"DeepID": DeepID, "DeepID2": DeepID2, "DeepID2Plus": DeepID2Plus, "DeepIDNet": DeepIDNet}
+
+
 def build(config):
-    """The net that a `net.config` describes, with fresh weights."""
+    """The net that a `net.config` describes, with fresh weights; without an "architecture" it is a `DeepIDNet`."""
     try:
-        return DeepIDNet(**config)
-    except TypeError as error:
+        options = {**config}
+        name = options.pop("architecture", "DeepIDNet")
+        if name not in ARCHITECTURES:
+            raise DataError(f"architecture {name!r}: unknown; use one of {', '.join(ARCHITECTURES)}")
+        return ARCHITECTURES[name](**options)
+    except DataError:
+        raise
+    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise DataError(f"net description {config}: {error}") from None
+
+
+def put_weights(net, weights, origin):
+    """Give a net its weights {name: tensor}, fp16 or fp32.
+
+    DataError, naming their origin, where one is missing, not the net's, of another shape or kind, or not finite.
+    """
+    own = net.state_dict()
+    for name in sorted({*own, *weights}):
+        ours, theirs = own.get(name), weights.get(name)
+        if ours is None or theirs is None:
+            wrong = "is missing" if theirs is None else "is no weight of this net"
+        elif theirs.shape != ours.shape:
+            wrong = f"is of shape {tuple(theirs.shape)}, the net's of {tuple(ours.shape)}"
+        elif theirs.dtype != ours.dtype and not (theirs.is_floating_point() and ours.is_floating_point()):
+            wrong = f"is of type {theirs.dtype}, the net's of {ours.dtype}"
+        elif not theirs.isfinite().all():
+            wrong = "has numbers that are not finite"
+        else:
+            continue
+        raise DataError(f"{origin}: {name} {wrong}; it is damaged or of another net, train again or take another")
+    net.load_state_dict(weights)
+
+
+def save_net(path, net, facts):
+    """Write a net's weights with its `config`, where it has one, and some facts about it."""
+    save(path, net.state_dict(), {"net": getattr(net, "config", {}), **facts})
+
+
+def load_net(path):
+    """Read what `save_net` wrote: (net in evaluation mode, facts)."""
+    weights, facts = load(path)
+    net = build(facts.get("net", {}))
+    put_weights(net, weights, path)
+    return net.eval().to(memory_format=torch.channels_last), facts
 
 
 def to_input(images):

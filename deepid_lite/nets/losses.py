@@ -91,6 +91,15 @@ class Verification(nn.Module):
             self._observe(distance.detach(), same)
         return self._average(0.5 * distance**2, 0.5 * F.relu(self.margin - distance) ** 2, same)
 
+    def get_extra_state(self):
+        """The pairs since the margin was last set, (2, P): distances, and 1 where it is one person; for checkpoints."""
+        columns = [torch.stack([distance, same.to(distance.dtype)]) for distance, same in self.past]
+        return torch.cat([self.margin.new_empty(2, 0), *columns], dim=1)
+
+    def set_extra_state(self, state):
+        distance, same = state.to(self.margin.device)
+        self.past = [(distance, same.bool())] if len(distance) else []
+
     def _average(self, if_same, if_different, same):
         pull = (if_same * same).sum() / same.sum().clamp(min=1)
         push = (if_different * ~same).sum() / (~same).sum().clamp(min=1)

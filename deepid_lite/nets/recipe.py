@@ -11,33 +11,42 @@ import torch
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import by_name
-from deepid_lite.nets import deepid as nets
+from deepid_lite.nets.deepid import DeepIDNet, build
 from deepid_lite.nets.losses import TwoSignals
+
+
+def _number(default, low, high=math.inf):
+    return field(default=default, metadata={"from": low, "to": high})
+
+
+def _word(*words):
+    """One of these; the first is the default."""
+    return field(default=words[0], metadata={"words": words})
 
 
 @dataclass(frozen=True)
 class Recipe:
-    """What a run depends on. `net` and `verification` are passed on to nets.py and losses.Verification."""
+    """What a run depends on. `net` and `verification` are passed on to the architecture and losses.Verification."""
 
-    architecture: str = "DeepID2Plus"  # a function of nets.py
+    architecture: str = "DeepID2Plus"  # of deepid.ARCHITECTURES
     net: dict = field(default_factory=dict)
     verification: dict = field(default_factory=dict)
-    ident: float = 1.0  # weight of identification; 0 switches it off
-    weight: float = 0.05  # lambda, weight of verification [DeepID2, section 4.1]; 0 switches it off
-    ramp: float = 0.0  # fraction of the run over which lambda rises from 0: unlearnt features collapse
-    label_smoothing: float = 0.0
-    optimizer: str = "adamw"  # or "sgd" (momentum 0.9)
-    lr: float = 1e-3  # the highest rate; warm-up, then a cosine to zero (adamw), or steps (sgd)
-    weight_decay: float = 0.05
-    warmup: float = 0.1  # fraction of the run
-    epochs: int = 20
-    batch_size: int = 192  # over all processes
-    images_per_person: int = 4  # standing side by side in a batch, so that there are positive pairs
-    min_images: int = 2  # people with fewer are left out
-    vary: float = 1.0  # strength of mirror, similarity and colour changes; 0 none
-    precision: str = "bf16"  # or "fp32"
+    ident: float = _number(1.0, 0)  # weight of identification; 0 switches it off
+    weight: float = _number(0.05, 0)  # lambda, weight of verification [DeepID2, section 4.1]; 0 switches it off
+    ramp: float = _number(0.0, 0, 1)  # fraction of the run over which lambda rises from 0: unlearnt features collapse
+    label_smoothing: float = _number(0.0, 0, 0.99)
+    optimizer: str = _word("adamw", "sgd")  # sgd with momentum 0.9
+    lr: float = _number(1e-3, 1e-12, 1e3)  # the highest rate; warm-up, then a cosine to zero (adamw), or steps (sgd)
+    weight_decay: float = _number(0.05, 0)
+    warmup: float = _number(0.1, 0, 0.99)  # fraction of the run
+    epochs: int = _number(20, 1)
+    batch_size: int = _number(192, 2)  # over all processes
+    images_per_person: int = _number(4, 1)  # side by side in a batch, so that there are positive pairs
+    min_images: int = _number(2, 1)  # people with fewer are left out
+    vary: float = _number(1.0, 0, 2)  # strength of the augmentation: flip, similarity, colours; 0 none
+    precision: str = _word("bf16", "fp32")
     region: str = "whole face"
-    seed: int = 0
+    seed: int = _number(0, 0, 2**31)
 
 
 def preset_names():
@@ -81,35 +90,38 @@ def for_region(recipe, name):
     return check(dataclasses.replace(recipe, region=name, net=net))
 
 
-# what a number may be: (lowest, highest); whole numbers are told by their type
-RANGES = {
-    "ident": (0, math.inf), "weight": (0, math.inf), "ramp": (0, 1), "label_smoothing": (0, 0.99),
-    "lr": (1e-12, 1e3), "weight_decay": (0, math.inf), "warmup": (0, 0.99), "vary": (0, 2),
-    "seed": (0, 2**31), "epochs": (1, math.inf), "batch_size": (2, math.inf),
-    "images_per_person": (1, math.inf), "min_images": (1, math.inf),
-}  # fmt: skip
-CHOICES = {
-    "optimizer": ("adamw", "sgd"),
-    "precision": ("bf16", "fp32"),
-    "architecture": ("DeepID", "DeepID2", "DeepID2Plus"),
-}
-
-
 def check(recipe):
     """The recipe, or DataError for an entry that makes no sense."""
-    for name, (low, high) in RANGES.items():
-        value = getattr(recipe, name)
-        if not low <= value <= high:
-            raise DataError(f"{name} = {value}; use a number from {low} to {high}")
-    for name, allowed in CHOICES.items():
-        if getattr(recipe, name) not in allowed:
-            raise DataError(f"{name} = {getattr(recipe, name)!r}; use one of {', '.join(allowed)}")
+    for entry in dataclasses.fields(recipe):
+        value, allowed = getattr(recipe, entry.name), entry.metadata
+        if "from" in allowed and not allowed["from"] <= value <= allowed["to"]:
+            raise DataError(f"{entry.name} = {value}; use a number from {allowed['from']} to {allowed['to']}")
+        if "words" in allowed and value not in allowed["words"]:
+            raise DataError(f"{entry.name} = {value!r}; use one of {', '.join(allowed['words'])}")
     if recipe.weight > 0 and min(recipe.min_images, recipe.images_per_person) < 2:
         raise DataError("verification needs pairs; set min_images, images_per_person >= 2, or weight = 0")
     try:
         with torch.device("meta"):  # built without memory, to hear now what it would say at the start
-            net = getattr(nets, recipe.architecture)(**recipe.net)
-            TwoSignals(net.heads, net.dimension, 2, recipe.weight, recipe.ident, **recipe.verification)
+            net = build(recipe.net | {"architecture": recipe.architecture})
+            if isinstance(net, DeepIDNet):
+                TwoSignals(net.heads, net.dimension, 2, recipe.weight, recipe.ident, **recipe.verification)
     except (TypeError, ValueError) as error:
         raise DataError(f"[net] or [verification]: {error}") from None
     return recipe
+
+
+def learning_rate(recipe, progress):
+    """The rate at a fraction of the run.
+
+    adamw: linear warm-up and a cosine to zero; sgd: ten times less from 60 % on, and again from 85 % on.
+    """
+    if recipe.optimizer == "sgd":
+        return recipe.lr * 0.1 ** (int(progress >= 0.6) + int(progress >= 0.85))
+    if progress < recipe.warmup:
+        return recipe.lr * (0.04 + 0.96 * progress / recipe.warmup)
+    return recipe.lr * (0.5 + 0.5 * math.cos(math.pi * (progress - recipe.warmup) / (1 - recipe.warmup)))
+
+
+def verification_ramp(recipe, progress):
+    """The factor in front of lambda at a fraction of the run, see `Recipe.ramp`."""
+    return min(1.0, progress / recipe.ramp) if recipe.ramp else 1.0

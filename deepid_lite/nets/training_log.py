@@ -1,44 +1,32 @@
 """How a run is doing: a progress bar on a terminal, and a CSV file with one row in twenty steps."""
 
-import csv
 import math
-import os
-import statistics
 import time
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from deepid_lite.errors import DataError
 
 
-class TrainingLog:
+class TrainingLog(AbstractContextManager):
     """Writes a CSV file and draws a bar with loss, images per second and time left; path None: does neither.
 
     A run that is resumed at step `start` keeps the rows before it: no step stands there twice or is missing.
-    Use as a context manager. DataError where the file cannot be written.
+    Use as a context manager. DataError where the file cannot be written, or is no log of this run.
     """
 
     def __init__(self, path, start, last, batch_size):
-        self.path, self.batch_size, self.file, self.writer = path, batch_size, None, None
+        self.path, self.batch_size, self.file, self.columns = path, batch_size, None, []
+        if path:
+            self.file = open(path, "ab", buffering=0)
+            self.columns, _, size = _rows(path, before=start)
+            self.file.truncate(size)  # in place: whoever has locked the file goes on holding it
         hide = None if path else True  # None: hide where there is no terminal
         self.bar = tqdm(total=last, initial=start, unit="step", disable=hide, desc="training")
         self.clock, self.count = time.monotonic(), 0
-        if path:
-            self._open(Path(path), start)
-
-    def _open(self, path, start):
-        held_out = _rows(path, before=start)
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            beside = path.with_name(path.name + ".tmp")
-            self.file = open(beside, "w", newline="")
-            for row in held_out:
-                self._row(row)
-            self.file.flush()
-            os.replace(beside, path)  # the open file goes on under its new name
-        except OSError as error:
-            raise self._cannot_write(error) from None
 
     def tick(self):
         """One step is done."""
@@ -51,34 +39,28 @@ class TrainingLog:
         speed = self.count * self.batch_size / max(now - self.clock, 1e-9)
         self.clock, self.count = now, 0
         self.bar.set_postfix(loss=f"{values['loss']:.3f}", images_per_second=f"{speed:.0f}")
-        if self.path:
-            row = {"step": step, "epoch": epoch, "lr": f"{lr:.6g}", "images_per_second": f"{speed:.0f}"}
+        row = {"step": step, "epoch": epoch, "lr": f"{lr:.6g}", "images_per_second": f"{speed:.0f}"}
+        row |= {name: f"{value:.8g}" for name, value in values.items()}
+        if self.file:
+            if self.columns not in ([], list(row)):
+                raise DataError(f"{self.path}: its columns are of another run; delete it, and this one goes on")
+            lines = [row.values()] if self.columns else [row, row.values()]
             try:
-                self._row(row | {name: f"{value:.8g}" for name, value in values.items()})
-                self.file.flush()
+                self.file.write("".join(",".join(map(str, cells)) + "\n" for cells in lines).encode())
             except OSError as error:
-                raise self._cannot_write(error) from None
-
-    def _row(self, row):
-        if self.writer is None:
-            self.writer = csv.DictWriter(self.file, list(row))
-            self.writer.writeheader()
-        self.writer.writerow(row)
-
-    def _cannot_write(self, error):
-        why = f"{self.path}: cannot be written ({error.strerror})"
-        return DataError(f"{why}; free some disk space or choose another folder")
-
-    def __enter__(self):
-        return self
+                raise DataError(f"{self.path}: cannot be written ({error.strerror}); free some disk space") from None
+            self.columns = list(row)
 
     def __exit__(self, *_):
         self.bar.close()
         if self.file:
-            try:
-                self.file.close()
-            except OSError:
-                pass  # rows that a full disk refused: reported when they were written
+            self.file.close()
+
+
+def read_log(path):
+    """The log.csv of a training run: {column: (rows,) floats}."""
+    columns, rows, _ = _rows(path, before=math.inf)
+    return dict(zip(columns, np.array(rows).T, strict=True))
 
 
 def minutes_of(path, n_images):
@@ -86,13 +68,23 @@ def minutes_of(path, n_images):
 
     The median leaves out pauses: a run may be stopped and taken up again days later.
     """
-    speeds = [float(row["images_per_second"]) for row in _rows(Path(path), before=math.inf)]
-    return n_images / max(statistics.median(speeds), 1e-9) / 60 if speeds else math.nan
+    speeds = read_log(path).get("images_per_second") if Path(path).is_file() else None
+    return math.nan if speeds is None else n_images / max(float(np.median(speeds)), 1e-9) / 60
 
 
 def _rows(path, before):
-    """The complete rows of steps < before."""
-    if before == 0 or not path.is_file():
-        return []
-    with open(path, newline="") as file:
-        return [row for row in csv.DictReader(file) if None not in row.values() and int(row["step"]) < before]
+    """The columns, the rows of the steps < before, and the bytes of both; half a row at the end is left out."""
+    columns, rows, size = [], [], 0
+    try:
+        for line in Path(path).read_bytes().splitlines(keepends=True):
+            cells = line.decode().strip().split(",")
+            if not line.endswith(b"\n") or (columns and float(cells[0]) >= before):
+                break
+            if columns:
+                rows.append([float(cell) for cell in cells])
+            columns, size = columns or cells, size + len(line)
+            if columns[0] != "step" or len(cells) != len(columns):
+                raise ValueError(f"row {len(rows)}")
+    except (OSError, ValueError) as error:
+        raise DataError(f"{path}: no training log ({error}); give that of a run, or delete it to train on") from None
+    return (columns, rows, size) if rows else ([], [], 0)

@@ -58,7 +58,8 @@ def train_model(data, root, recipe, out, device=None, ship=None, parts=None, sta
     _say(f"held out: {len(held_out):,} images of {len(held_out.names):,} people")
     crops = crop(net_faces.images, region, MARGIN)
     first = pretrained(start) if start else None
-    net = train(crops, net_faces.labels, recipe, out, device, start=first.net if first else None)
+    init = first.net.state_dict() if first else None
+    net = train(crops, net_faces.labels, recipe, out, device, net_faces.data_hash, init=init)
     if int(os.environ.get("RANK", 0)) > 0:
         return None  # of several processes the first alone writes the model
     minutes = minutes_of(Path(out) / "log.csv", recipe.epochs * len(net_faces))

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.figures.training import read_log, roc_curves, score_histogram, spectra, training_curves
+from deepid_lite.figures.training import roc_curves, score_histogram, spectra, training_curves
+from deepid_lite.nets.training_log import read_log
 
 
 @pytest.fixture(autouse=True)

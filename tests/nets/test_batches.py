@@ -1,4 +1,4 @@
-"""Batches: which images stand where, and how they are varied."""
+"""Batches: which images stand where, and how they are augmented."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepid_lite.errors import DataError
-from deepid_lite.nets.batches import check_images, check_labels, epoch_order, vary
+from deepid_lite.nets.batches import FaceBatches, augment, check_images, check_labels, epoch_order, step_seed
+from deepid_lite.nets.recipe import Recipe
 
 
 @settings(max_examples=50, deadline=None)
@@ -50,6 +51,41 @@ def test_people_are_shuffled_and_so_are_their_images():
     assert len({tuple(sorted(g)) for g in groups}) > 20  # and hold other images of each
 
 
+def face_batches(n=60, **changes):
+    recipe = Recipe(batch_size=8, images_per_person=4, **changes)
+    images = np.random.default_rng(0).integers(0, 256, (n, 17, 15, 3), dtype=np.uint8)
+    return images, FaceBatches(images, np.arange(n) % 7, recipe, (11, 9))
+
+
+def test_a_batch_is_a_function_of_the_step_whatever_was_asked_before():
+    _, batches = face_batches()
+    assert len(batches) == 7
+    asked = {step: batches(step, "cpu") for step in (20, 3, 13, 0)}
+    torch.manual_seed(1)  # nothing outside plays a part
+    for step, (x, people) in asked.items():
+        again = face_batches()[1](step, "cpu")
+        assert torch.equal(x, again[0]) and torch.equal(people, again[1])
+        assert x.shape == (8, 3, 11, 9) and x.is_contiguous(memory_format=torch.channels_last)
+    assert not torch.equal(face_batches(seed=1)[1](0, "cpu")[0], asked[0][0])
+
+
+def test_an_epoch_has_each_image_once_with_its_person():
+    images, batches = face_batches(56, vary=0.0)
+    seen = []
+    for step in range(7, 14):  # the second epoch
+        x, people = batches(step, "cpu")
+        for picture, person in zip((x + 1) * 127.5, people, strict=True):
+            same = np.abs(images[:, 3:14, 3:12].transpose(0, 3, 1, 2) - picture.numpy()).max((1, 2, 3)) < 0.01
+            assert same.sum() == 1 and same.argmax() % 7 == person
+            seen.append(int(same.argmax()))
+    assert sorted(seen) == list(range(56)) and seen != sorted(seen)
+
+
+def test_seeds_of_steps_and_streams_are_apart():
+    seeds = {step_seed(seed, step, stream) for seed in range(5) for step in range(50) for stream in range(3)}
+    assert len(seeds) == 5 * 50 * 3 and all(0 <= seed < 2**63 for seed in seeds)
+
+
 def faces(n=4, margin=3, rows=11, columns=9):
     shape = (n, 3, rows + 2 * margin, columns + 2 * margin)
     return torch.randint(0, 256, shape, dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
@@ -61,29 +97,29 @@ def draws(seed=0):
 
 def test_strength_zero_is_the_crop_in_the_middle():
     images = faces()
-    out = vary(images, (11, 9), 0, draws())
+    out = augment(images, (11, 9), 0, draws())
     torch.testing.assert_close(out, images[:, :, 3:14, 3:12].float() / 127.5 - 1)
 
 
 @pytest.mark.parametrize("strength", [0.01, 0.5, 1.0, 2.0])
 def test_output_has_the_shape_and_range_of_the_input(strength):
-    out = vary(faces(64), (11, 9), strength, draws())
+    out = augment(faces(64), (11, 9), strength, draws())
     assert out.shape == (64, 3, 11, 9) and out.dtype == torch.float32
     assert out.min() >= -1 and out.max() <= 1 and out.std() > 0.1
 
 
 def test_varied_pictures_are_a_function_of_the_generator():
     state = torch.get_rng_state()
-    first = vary(faces(), (11, 9), 1.0, draws(5))
+    first = augment(faces(), (11, 9), 1.0, draws(5))
     assert torch.equal(torch.get_rng_state(), state)  # the global one is left alone
-    assert torch.equal(first, vary(faces(), (11, 9), 1.0, draws(5)))
-    assert not torch.equal(first, vary(faces(), (11, 9), 1.0, draws(6)))
+    assert torch.equal(first, augment(faces(), (11, 9), 1.0, draws(5)))
+    assert not torch.equal(first, augment(faces(), (11, 9), 1.0, draws(6)))
 
 
 def test_weak_variation_is_the_crop_or_its_mirror_image_half_of_the_time():
     images = faces(1).expand(400, -1, -1, -1)
-    plain = vary(images[:1], (11, 9), 0, draws())
-    out = vary(images, (11, 9), 1e-4, draws())
+    plain = augment(images[:1], (11, 9), 0, draws())
+    out = augment(images, (11, 9), 1e-4, draws())
     straight = (out - plain).abs().amax((1, 2, 3)) < 0.02
     mirrored = (out - plain.flip(3)).abs().amax((1, 2, 3)) < 0.02
     assert (straight ^ mirrored).all()
@@ -101,7 +137,7 @@ def test_geometry_is_a_similarity():
         return torch.stack([value[0], value[1], torch.zeros_like(value[0])]).byte()
 
     for dx, dy in ((8, 0), (0, 8), (6, 6), (6, -6)):
-        out = vary(picture(dx, dy).expand(30, -1, -1, -1).contiguous(), (50, 30), 0.9, draws(1)) + 1
+        out = augment(picture(dx, dy).expand(30, -1, -1, -1).contiguous(), (50, 30), 0.9, draws(1)) + 1
         rows, columns = torch.arange(50.0)[:, None], torch.arange(30.0)
         weight = out[:, :2].clamp(min=0.02) - 0.02
         total = weight.sum((2, 3))

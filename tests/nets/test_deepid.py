@@ -4,7 +4,18 @@ import pytest
 import torch
 
 from deepid_lite.errors import DataError
-from deepid_lite.nets.deepid import DeepID, DeepID2, DeepID2Plus, build, map_sizes, to_input
+from deepid_lite.nets.deepid import (
+    ARCHITECTURES,
+    DeepID,
+    DeepID2,
+    DeepID2Plus,
+    build,
+    load_net,
+    map_sizes,
+    put_weights,
+    save_net,
+    to_input,
+)
 
 
 def count(module):
@@ -154,3 +165,62 @@ def test_a_description_of_something_else_is_refused():
     for config in ({}, {"width": 3}):
         with pytest.raises(DataError, match="net description"):
             build(config)
+
+
+class Paper(torch.nn.Module):
+    """A net that is none of the family."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.config = {"architecture": "Paper", "width": width}
+        self.layer = torch.nn.Linear(width, 2)
+
+
+def test_nets_of_other_papers_are_stored_and_built_by_name(tmp_path, monkeypatch):
+    monkeypatch.setitem(ARCHITECTURES, "Paper", Paper)
+    net = Paper(3)
+    save_net(tmp_path / "net.safetensors", net, {"data": "points"})
+    again, facts = load_net(tmp_path / "net.safetensors")
+    assert isinstance(again, Paper) and facts["data"] == "points" and not again.training
+    assert all(torch.equal(p, q) for p, q in zip(net.parameters(), again.parameters(), strict=True))
+    monkeypatch.delitem(ARCHITECTURES, "Paper")
+    with pytest.raises(DataError, match="architecture 'Paper': unknown; use one of DeepID"):
+        load_net(tmp_path / "net.safetensors")
+
+
+def test_a_description_without_an_architecture_is_of_the_family():
+    net = DeepID2(maps=(2, 2, 2, 2), dimension=4)
+    assert "architecture" not in net.config and build(net.config).config == net.config
+    assert build({"architecture": "DeepID2", "maps": (2, 2, 2, 2), "dimension": 4}).config == net.config
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        None,
+        3,
+        "maps",
+        [1],
+        {},
+        {"architecture": []},
+        {"architecture": "DeepID2", "maps": 3},
+        {"width": 3},
+        {"architecture": "DeepID2", "dropout": 2.0},
+    ],
+)
+def test_descriptions_that_are_none_get_one_line(config):
+    with pytest.raises(DataError) as error:
+        build(config)
+    assert "\n" not in str(error.value)
+
+
+def test_weights_of_half_precision_fit_and_others_are_told():
+    net = DeepID2(maps=(2, 2, 2, 2), dimension=4, batch_norm=True)
+    weights = {name: t.half() if t.is_floating_point() else t for name, t in net.state_dict().items()}
+    put_weights(net, weights, "file")
+    assert all(p.dtype == torch.float32 for p in net.parameters())
+    before = {name: t.clone() for name, t in net.state_dict().items()}
+    for wrong in (torch.full((2,), torch.inf), torch.zeros(2, dtype=torch.bool), torch.zeros(3), torch.zeros(2, 1)):
+        with pytest.raises(DataError, match="file: conv1.bias "):
+            put_weights(net, weights | {"conv1.bias": wrong}, "file")
+    assert all(torch.equal(t, before[name]) for name, t in net.state_dict().items())

@@ -165,6 +165,18 @@ def test_margin_is_set_at_once_and_reset_from_past_pairs():
     assert loss.past == []
 
 
+def test_pairs_of_the_past_are_part_of_the_state():
+    """A loss that goes on from another's state sets the margin that the other sets."""
+    first, second = Verification(every=40), Verification(every=40)
+    for seed in range(3):
+        first(features_of(seed, torch.float32), LABELS)
+    second.load_state_dict(first.state_dict())
+    values = [loss(features_of(3, torch.float32), LABELS) for loss in (first, second)]
+    assert torch.equal(*values) and torch.equal(first.margin, second.margin) and first.past == second.past == []
+    second.load_state_dict(first.state_dict())  # of no pairs
+    assert second.past == []
+
+
 def test_margin_rests_in_evaluation_and_where_it_is_given():
     fixed = Verification(margin=1.5, every=1)
     fixed(features_of(0), LABELS)

@@ -3,9 +3,11 @@
 import csv
 import dataclasses
 import errno
+import io
 import json
 import os
 import random
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,11 +17,13 @@ import numpy as np
 import pytest
 import torch
 
-from deepid_lite import tensors as checkpoints
 from deepid_lite.errors import DataError
 from deepid_lite.nets import training
-from deepid_lite.nets.recipe import Recipe
-from deepid_lite.nets.training import fingerprint, learning_rate, load_net, train
+from deepid_lite.nets.batches import fingerprint, step_seed
+from deepid_lite.nets.deepid import load_net
+from deepid_lite.nets.recipe import Recipe, verification_ramp
+from deepid_lite.nets.training import fit, learning_rate, make_optimizer, train
+from deepid_lite.tensors import load, save
 
 TINY = Recipe(
     net={"maps": [4, 4, 4, 4], "dimension": 8, "batch_norm": True, "dropout": 0.5},
@@ -58,7 +62,7 @@ def rows_of(folder):
 
 
 def weights_of(folder):
-    return checkpoints.load(folder / "weights.safetensors")[0]
+    return load(folder / "weights.safetensors")[0]
 
 
 def assert_same_run(one, other):
@@ -100,7 +104,7 @@ def test_weights_can_be_read_again(tmp_path):
     x = torch.randn(2, 3, 55, 47)
     with torch.no_grad():
         assert torch.equal(net(x)[4], again(x)[4])
-    assert facts["n_people"] == 10 and facts["data"] == fingerprint(IMAGES, LABELS)
+    assert facts["data"] == fingerprint(IMAGES, LABELS)
     assert facts["recipe"] == json.loads(json.dumps(dataclasses.asdict(TINY)))
 
 
@@ -122,7 +126,7 @@ def test_a_resumed_run_is_bit_for_bit_the_run_that_was_never_stopped(tmp_path, e
     train(IMAGES, LABELS, recipe, tmp_path / "whole")
     for stop in (7, 10):
         train(IMAGES, LABELS, recipe, tmp_path / "parts", stop_after=stop)
-        _, facts = checkpoints.load(tmp_path / "parts" / "checkpoint.safetensors")
+        _, facts = load(tmp_path / "parts" / "checkpoint.safetensors")
         assert facts["step"] == stop
         assert not (tmp_path / "parts" / "weights.safetensors").exists()
     torch.manual_seed(123)  # the state outside plays no part
@@ -144,18 +148,43 @@ def test_rows_after_the_checkpoint_are_written_once(tmp_path, every_step):
 
 
 def test_a_run_that_starts_from_a_net_starts_there(tmp_path):
-    first = train(IMAGES, LABELS, TINY, tmp_path / "first")
+    init = train(IMAGES, LABELS, TINY, tmp_path / "first").state_dict()
     still = dataclasses.replace(TINY, lr=1e-12, weight_decay=0.0, epochs=1, seed=1)
-    on = train(IMAGES[:48], np.unique(LABELS[:48], return_inverse=True)[1], still, tmp_path / "on", start=first)
-    theirs = dict(on.named_parameters())
-    assert all(torch.allclose(p, theirs[name], atol=1e-6) for name, p in first.named_parameters())
+    fewer = np.unique(LABELS[:48], return_inverse=True)[1]  # the classifiers are new, so the people may be others
+    on = train(IMAGES[:48], fewer, still, tmp_path / "on", init=init)
+    assert all(torch.allclose(p, init[name], atol=1e-6) for name, p in on.named_parameters())
 
 
-def test_a_start_of_another_architecture_gets_one_line(tmp_path):
-    first = train(IMAGES, LABELS, TINY, tmp_path / "first")
-    wider = dataclasses.replace(TINY, net=TINY.net | {"dimension": 9})
-    with pytest.raises(DataError, match="start: its dimension is 8, the recipe's 9"):
-        train(IMAGES, LABELS, wider, tmp_path / "on", start=first)
+def test_a_run_goes_on_from_the_start_it_had(tmp_path):
+    init = train(IMAGES, LABELS, TINY, tmp_path / "first").state_dict()
+    on = dataclasses.replace(TINY, seed=1)
+    train(IMAGES, LABELS, on, tmp_path / "whole", init=init)
+    train(IMAGES, LABELS, on, tmp_path / "parts", init=init, stop_after=7)
+    other = {name: t * 2 for name, t in init.items()}
+    for start in (None, other):
+        with pytest.raises(DataError, match="of another init"):
+            train(IMAGES, LABELS, on, tmp_path / "parts", init=start)
+    train(IMAGES, LABELS, on, tmp_path / "parts", init=init)
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda t: t.pop("conv1.bias"), "conv1.bias is missing"),
+        (lambda t: t.update({"fc.1.weight": torch.zeros(9, 9)}), "fc.1.weight is of shape"),
+        (lambda t: t.update(more=torch.zeros(1)), "more is no weight of this net"),
+        (lambda t: t.update({"conv1.bias": torch.full((4,), torch.nan)}), "not finite"),
+        (lambda t: t.update({"conv1.bias": torch.zeros(4, dtype=torch.int8)}), "of type torch.int8"),
+        (lambda t: t.update({"conv1.bias": torch.zeros(4, dtype=torch.complex64)}), "of type torch.complex64"),
+    ],
+)
+def test_a_start_that_does_not_fit_gets_one_line_and_leaves_nothing(tmp_path, change, says):
+    init = training.TwoSignalObjective(TINY, 10).net.state_dict()
+    change(init)
+    with pytest.raises(DataError, match=f"init: .*{says}") as error:
+        train(IMAGES, LABELS, TINY, tmp_path / "on", init=init)
+    assert "\n" not in str(error.value) and not (tmp_path / "on").exists()
 
 
 def test_another_seed_is_another_run(tmp_path):
@@ -183,26 +212,119 @@ def test_a_checkpoint_of_something_else_gets_one_line(tmp_path, changed):
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
 
 
-def test_a_damaged_checkpoint_gets_one_line(tmp_path):
-    train(IMAGES, LABELS, TINY, tmp_path, stop_after=2)
+@pytest.fixture(scope="module")
+def stopped(tmp_path_factory):
+    """The folder of a run that was stopped after two steps."""
+    folder = tmp_path_factory.mktemp("stopped")
+    train(IMAGES, LABELS, TINY, folder, device="cpu", stop_after=2)
+    return folder
+
+
+def without_optimizer(tensors, facts):
+    return {name: t for name, t in tensors.items() if not name.startswith("optimizer.")}, facts
+
+
+def in_half(tensors, facts):
+    return {name: t.half() if t.is_floating_point() else t for name, t in tensors.items()}, facts
+
+
+def not_finite(tensors, facts):
+    return tensors | {"objective.net.conv1.bias": torch.full((4,), torch.nan)}, facts
+
+
+EDITS = {
+    "a weight is gone": lambda t, f: ({n: x for n, x in t.items() if n != "objective.net.conv1.bias"}, f),
+    "one more": lambda t, f: (t | {"objective.more": torch.zeros(1)}, f),
+    "the optimiser is gone": without_optimizer,
+    "half precision": in_half,
+    "not finite": not_finite,
+    "a bit": lambda t, f: (t | {"objective.net.conv1.bias": t["objective.net.conv1.bias"] + 1e-7}, f),
+    **{f"step {step!r}": lambda t, f, step=step: (t, f | {"step": step}) for step in (STEPS, "3", -1, 1.5, None)},
+    "no step": lambda t, f: (t, {key: value for key, value in f.items() if key != "step"}),
+    "no hash": lambda t, f: (t, {key: value for key, value in f.items() if key != "digest"}),
+    "facts are a list": lambda t, f: (t, [1]),
+    "facts are null": lambda t, f: (t, None),
+    "a recipe that is none": lambda t, f: (t, f | {"recipe": 3}),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_an_edited_checkpoint_gets_one_line_and_stays(tmp_path, stopped, edit):
+    tensors, facts = load(stopped / "checkpoint.safetensors")
     path = tmp_path / "checkpoint.safetensors"
-    whole = path.read_bytes()
-    path.write_bytes(whole[:-100])
-    with pytest.raises(DataError, match="cut short, damaged"):
+    save(path, *EDITS[edit](tensors, facts))
+    before = path.read_bytes()
+    with pytest.raises(DataError, match="delete it") as error:
         train(IMAGES, LABELS, TINY, tmp_path)
-    path.write_bytes(whole)
-    tensors, facts = checkpoints.load(path)
-    del tensors["student.net.conv1.bias"]
-    checkpoints.save(path, tensors, facts)
-    with pytest.raises(DataError, match="not a checkpoint of this version"):
-        train(IMAGES, LABELS, TINY, tmp_path)
+    assert str(path) in str(error.value) and "\n" not in str(error.value) and path.read_bytes() == before
 
 
-def test_weights_of_another_architecture_get_one_line(tmp_path):
-    train(IMAGES, LABELS, TINY, tmp_path, stop_after=2)
-    with pytest.raises(DataError, match="do not fit the architecture"):
-        load_net(tmp_path / "checkpoint.safetensors")
-    checkpoints.save(tmp_path / "other", {"x": torch.zeros(1)}, {})
+def test_a_checkpoint_that_is_cut_short_gets_one_line(tmp_path, stopped):
+    whole = (stopped / "checkpoint.safetensors").read_bytes()
+    for size in (0, 7, 100, len(whole) - 100):
+        (tmp_path / "checkpoint.safetensors").write_bytes(whole[:size])
+        with pytest.raises(DataError, match="cut short, damaged"):
+            train(IMAGES, LABELS, TINY, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("log", "says"),
+    [
+        (b"a,b\n1,2\n", "no training log"),
+        (b"\xff\xfe\n", "no training log"),
+        (b"step,epoch\n0\n", "no training log"),
+        (b"step,loss\n0,one\n", "no training log"),
+        (b"step,loss\n0,1\n", "of another run"),
+    ],
+)
+def test_a_damaged_log_gets_one_line(tmp_path, stopped, log, says):
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "log.csv").write_bytes(log)
+    with pytest.raises(DataError, match=f"log.csv: .*{says}.*delete it"):
+        train(IMAGES, LABELS, TINY, tmp_path)
+    (tmp_path / "log.csv").unlink()
+    train(IMAGES, LABELS, TINY, tmp_path)  # as the line says
+    assert [int(row["step"]) for row in rows_of(tmp_path)] == [STEPS - 1]
+
+
+def test_a_finished_run_is_read_and_its_checkpoint_swept_away(tmp_path, stopped):
+    """As it is left by a kill between the two writes at the end."""
+    net = train(IMAGES, LABELS, TINY, tmp_path)
+    shutil.copy(stopped / "checkpoint.safetensors", tmp_path)
+    before = (tmp_path / "weights.safetensors").read_bytes(), (tmp_path / "log.csv").read_bytes()
+    again = train(IMAGES, LABELS, TINY, tmp_path)
+    assert all(torch.equal(p, q) for p, q in zip(net.parameters(), again.parameters(), strict=True))
+    assert ((tmp_path / "weights.safetensors").read_bytes(), (tmp_path / "log.csv").read_bytes()) == before
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["log.csv", "weights.safetensors"]
+    for changes in ({"seed": 1}, {"lr": 0.1}):
+        with pytest.raises(DataError, match="weights.safetensors: of another recipe"):
+            train(IMAGES, LABELS, dataclasses.replace(TINY, **changes), tmp_path)
+
+
+def test_two_runs_in_one_folder_are_one_too_many(tmp_path):
+    """The second is refused while the first trains, and the first ends as if nothing had been."""
+    train(IMAGES, LABELS, TINY, tmp_path / "alone")
+    refused = []
+
+    class Rival(training.TrainingLog):
+        def tick(self):
+            super().tick()
+            if not refused:
+                with pytest.raises(DataError, match="another run is writing here") as error:
+                    train(IMAGES, LABELS, dataclasses.replace(TINY, seed=1), tmp_path / "run")
+                refused.append(str(error.value))
+                torch.set_num_threads(1)
+
+    train(IMAGES, LABELS, TINY, tmp_path / "run", log=Rival)
+    assert len(refused) == 1 and "\n" not in refused[0]
+    assert_same_run(tmp_path / "alone", tmp_path / "run")
+    assert sorted(p.name for p in (tmp_path / "run").iterdir()) == ["log.csv", "weights.safetensors"]
+
+
+def test_weights_of_another_architecture_get_one_line(tmp_path, stopped):
+    with pytest.raises(DataError, match="checkpoint.safetensors: conv1.bias is missing"):
+        load_net(stopped / "checkpoint.safetensors")
+    save(tmp_path / "other", {"x": torch.zeros(1)}, {})
     with pytest.raises(DataError, match="net description"):
         load_net(tmp_path / "other")
 
@@ -215,7 +337,7 @@ def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch, every_step)
         raise OSError(errno.ENOSPC, "No space left on device")
 
     with monkeypatch.context() as patch:
-        patch.setattr(checkpoints, "save_file", no_space)
+        patch.setattr("deepid_lite.tensors.as_bytes", no_space)
         with pytest.raises(DataError, match="No space left"):
             train(IMAGES, LABELS, TINY, tmp_path / "parts", stop_after=9)
     assert (tmp_path / "parts" / "checkpoint.safetensors").read_bytes() == before
@@ -224,11 +346,19 @@ def test_a_full_disk_keeps_the_old_checkpoint(tmp_path, monkeypatch, every_step)
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
-@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux's device that is always full")
-def test_a_log_on_a_full_disk_gets_one_line(tmp_path, monkeypatch):
-    monkeypatch.setattr("deepid_lite.nets.training_log.open", lambda *_, **__: open("/dev/full", "w"), raising=False)
-    with pytest.raises(DataError, match="log.csv: cannot be written"):
-        train(IMAGES, LABELS, TINY, tmp_path)
+def test_a_log_on_a_full_disk_gets_one_line(tmp_path):
+    class Full(io.BytesIO):
+        def write(self, _):
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    class FullLog(training.TrainingLog):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.file.close()
+            self.file = Full()
+
+    with pytest.raises(DataError, match="log.csv: cannot be written .No space left"):
+        train(IMAGES, LABELS, TINY, tmp_path, log=FullLog)
 
 
 def test_a_folder_that_cannot_be_made_gets_one_line(tmp_path):
@@ -245,15 +375,24 @@ def test_a_run_that_diverges_stops_with_one_line(tmp_path):
     assert "\n" not in str(error.value) and not (tmp_path / "weights.safetensors").exists()
 
 
-def test_a_diverged_net_does_not_replace_the_last_good_checkpoint(tmp_path):
-    train(IMAGES, LABELS, TINY, tmp_path, stop_after=2)
+def test_a_diverged_net_does_not_replace_the_last_good_checkpoint(tmp_path, stopped):
+    shutil.copytree(stopped, tmp_path, dirs_exist_ok=True)
     before = (tmp_path / "checkpoint.safetensors").read_bytes()
-    student = training.Student(TINY, 10)
-    with torch.no_grad():
-        student.net.conv1.weight[0, 0, 0, 0] = torch.nan
-    with pytest.raises(DataError, match="use a lower lr"):
-        optimizer = torch.optim.SGD(student.parameters())
-        training._save(tmp_path / "checkpoint.safetensors", {}, student, optimizer, 4)
+    diverged = {}
+
+    class Spoiler(training.TwoSignalObjective):
+        def forward(self, batch, progress):
+            loss, parts = super().forward(batch, progress)
+            if diverged:  # weights overflow a step before the loss does
+                with torch.no_grad():
+                    self.net.conv1.bias.fill_(torch.inf)
+            diverged.update(now=True)
+            return loss, parts
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "TwoSignalObjective", Spoiler)
+        with pytest.raises(DataError, match="use a lower lr"):
+            train(IMAGES, LABELS, TINY, tmp_path, stop_after=4)
     assert (tmp_path / "checkpoint.safetensors").read_bytes() == before
 
 
@@ -276,17 +415,22 @@ def test_wrong_input_gets_one_line_and_leaves_nothing(tmp_path, change, says):
     assert "\n" not in str(error.value) and not (tmp_path / "run").exists()
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="has a GPU")
-def test_no_gpu_when_one_is_asked_for(tmp_path):
+def test_no_gpu_when_one_is_asked_for(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(DataError, match="device cuda: torch can use no GPU here"):
         train(IMAGES, LABELS, TINY, tmp_path, device="cuda")
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
-def test_gpu_and_cpu_take_turns_in_one_process(tmp_path):
-    for device in ("cpu", "cuda", "cpu"):
-        net = train(IMAGES, LABELS, TINY, tmp_path / device, device=device)
-        assert next(net.parameters()).device.type == device
+def test_devices_and_precisions_take_turns_in_one_process(tmp_path):
+    """Accelerate by itself keeps the device and the precision of the first training."""
+    devices = ["cpu", "cuda", "cpu"] if torch.cuda.is_available() else ["cpu", "cpu"]
+    for place, device in enumerate(devices):
+        for precision in ("fp32", "bf16"):
+            folder = tmp_path / f"{place}-{precision}"
+            net = train(IMAGES, LABELS, dataclasses.replace(TINY, precision=precision), folder, device=device)
+            assert next(net.parameters()).device.type == device
+    assert_same_run(tmp_path / "0-fp32", tmp_path / f"{len(devices) - 1}-fp32")
+    assert rows_of(tmp_path / "0-fp32") != rows_of(tmp_path / "0-bf16")
 
 
 def test_one_image_a_person_will_do_without_pairs(tmp_path):
@@ -297,9 +441,9 @@ def test_one_image_a_person_will_do_without_pairs(tmp_path):
 
 
 def test_biases_are_not_decayed_and_wide_layers_take_smaller_steps():
-    student = training.Student(TINY, 10)
-    groups = training._optimizer(student, TINY, torch.device("cpu")).param_groups
-    names = {p: name for name, p in student.named_parameters()}
+    objective = training.TwoSignalObjective(TINY, 10)
+    groups = make_optimizer(objective, TINY, torch.device("cpu")).param_groups
+    names = {p: name for name, p in objective.named_parameters()}
     assert sorted(names.values()) == sorted(names[p] for group in groups for p in group["params"])
     for group in groups:
         for p in group["params"]:
@@ -318,8 +462,8 @@ def test_learning_rates():
     rates = [learning_rate(sgd, p) for p in (0, 0.59, 0.6, 0.84, 0.85, 1)]
     assert rates == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
     ramped = dataclasses.replace(TINY, ramp=0.5)
-    assert [training.verification_ramp(ramped, p) for p in (0, 0.25, 0.5, 1)] == [0, 0.5, 1, 1]
-    assert training.verification_ramp(TINY, 0) == 1
+    assert [verification_ramp(ramped, p) for p in (0, 0.25, 0.5, 1)] == [0, 0.5, 1, 1]
+    assert verification_ramp(TINY, 0) == 1
 
 
 def test_fingerprint_sees_pixels_labels_and_order():
@@ -329,6 +473,119 @@ def test_fingerprint_sees_pixels_labels_and_order():
     prints = {fingerprint(IMAGES, LABELS), fingerprint(other, LABELS), fingerprint(IMAGES[::-1], LABELS),
               fingerprint(IMAGES, LABELS[::-1]), fingerprint(IMAGES[:-1], LABELS[:-1])}  # fmt: skip
     assert len(prints) == 5
+
+
+def test_fingerprint_sees_every_image_of_many():
+    images, labels = np.zeros((5000, 3, 3, 3), np.uint8), np.zeros(5000, int)
+    odd = images.copy()
+    odd[1::2] = 1
+    one = images.copy()
+    one[2501, 1, 1, 1] = 1
+    assert len({fingerprint(x, labels) for x in (images, odd, one)}) == 3
+
+
+def test_with_the_hash_of_the_pictures_the_crops_may_be_rounded_otherwise(tmp_path):
+    """As on another processor. The run goes on, with the crops of there."""
+    train(IMAGES, LABELS, TINY, tmp_path, data_hash="pictures", stop_after=7)
+    rounded = IMAGES.copy()
+    rounded[0, 0, 0, 0] ^= 1
+    for images, data_hash, labels in (
+        (rounded, None, LABELS),
+        (IMAGES, "others", LABELS),
+        (IMAGES, "pictures", LABELS[::-1]),
+    ):
+        with pytest.raises(DataError, match="of another data"):
+            train(images, labels, TINY, tmp_path, data_hash=data_hash)
+    train(rounded, LABELS, TINY, tmp_path, data_hash="pictures")
+
+
+class Line(torch.nn.Module):
+    """Linear regression: an objective of a few lines, with a net that has no config."""
+
+    def __init__(self, frozen=False):
+        super().__init__()
+        self.net = torch.nn.Linear(3, 1)
+        self.net.bias.requires_grad = not frozen
+        self.steps = []  # what it keeps from step to step
+
+    def get_extra_state(self):
+        return torch.tensor(self.steps)
+
+    def set_extra_state(self, state):
+        self.steps = state.tolist()
+
+    def forward(self, batch, progress):
+        self.steps.append(progress)
+        error = ((self.net(batch["x"])[:, 0] - batch["y"]) ** 2).mean()
+        return error, {"error": error, "seen": torch.tensor(float(len(self.steps)))}
+
+
+class Points:
+    """y = 2 x0 - x1 + 3, with noise that is a function of the step."""
+
+    fingerprint = "points"
+
+    def __len__(self):
+        return 10
+
+    def __call__(self, step, device):
+        draws = torch.Generator().manual_seed(step_seed(0, step))
+        x = torch.randn(8, 3, generator=draws)
+        noise = 0.01 * torch.randn(8, generator=draws)
+        return {"x": x.to(device), "y": (2 * x[:, 0] - x[:, 1] + 3 + noise).to(device)}
+
+
+POINTS = Recipe(epochs=40, lr=0.1, weight_decay=0.0, batch_size=8, precision="fp32")
+
+
+def line(folder, **options):
+    torch.manual_seed(0)
+    return fit(Line(), Points(), POINTS, folder, device="cpu", **options)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_any_net_can_be_trained(tmp_path, optimizer):
+    recipe = dataclasses.replace(POINTS, optimizer=optimizer, lr={"adamw": 0.1, "sgd": 0.01}[optimizer])
+    net = fit(Line(), Points(), recipe, tmp_path, device="cpu")
+    torch.testing.assert_close(net.weight.data, torch.tensor([[2.0, -1, 0]]), atol=0.03, rtol=0)
+    torch.testing.assert_close(net.bias.data, torch.tensor([3.0]), atol=0.03, rtol=0)
+    rows = rows_of(tmp_path)
+    assert list(rows[0]) == ["step", "epoch", "lr", "loss", "error", "seen"]
+    assert [float(row["seen"]) - 1 for row in rows] == [float(row["step"]) for row in rows]
+
+
+def test_any_net_goes_on_bit_for_bit_with_all_that_its_objective_keeps(tmp_path):
+    line(tmp_path / "whole")
+    for stop in (5, 13, 250):
+        line(tmp_path / "parts", stop_after=stop)
+    torch.manual_seed(1)
+    fit(Line(), Points(), POINTS, tmp_path / "parts", device="cpu")
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_any_net_can_start_from_weights(tmp_path):
+    init = {"weight": torch.tensor([[2.0, -1, 0]]), "bias": torch.tensor([3.0])}
+    line(tmp_path, init=init)
+    assert float(rows_of(tmp_path)[0]["loss"]) < 0.01
+
+
+def test_frozen_weights_stay(tmp_path):
+    objective = Line(frozen=True)
+    before = objective.net.bias.clone()
+    fit(objective, Points(), POINTS, tmp_path / "whole", device="cpu")
+    assert torch.equal(objective.net.bias, before)
+
+
+def test_an_objective_can_be_trained_again(tmp_path):
+    """In another folder and another precision; what Accelerate put around it is gone."""
+    objective = Line()
+    for precision in ("bf16", "fp32"):
+        fit(objective, Points(), dataclasses.replace(POINTS, precision=precision), tmp_path / precision, device="cpu")
+    torch.manual_seed(0)
+    fresh = Line()
+    fresh.net.load_state_dict(load(tmp_path / "bf16" / "weights.safetensors")[0])
+    fit(fresh, Points(), POINTS, tmp_path / "fresh", device="cpu")
+    assert [row["loss"] for row in rows_of(tmp_path / "fresh")] == [row["loss"] for row in rows_of(tmp_path / "fp32")]
 
 
 # the slow ones: processes of their own
@@ -382,11 +639,13 @@ def test_killed_twice_at_random_moments(tmp_path, every_step, child):
     for n_rows in sorted(random.sample(range(2, 45), 2)):
         process = child(folder, **changes)
         wait_for_rows(folder / "log.csv", n_rows, process)
+        with pytest.raises(DataError, match="another run is writing here"):
+            train(IMAGES, LABELS, TINY, folder, device="cpu")
         time.sleep(random.uniform(0, 0.05))
         process.send_signal(signal.SIGKILL)
         process.communicate()
         assert process.returncode == -signal.SIGKILL
-    assert checkpoints.load(folder / "checkpoint.safetensors")[1]["step"] > 0
+    assert load(folder / "checkpoint.safetensors")[1]["step"] > 0
     process = child(folder, **changes)
     _, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 0, errors

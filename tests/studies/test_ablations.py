@@ -12,7 +12,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import REGIONS
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets import recipe as recipes
-from deepid_lite.nets.training import Student
+from deepid_lite.nets.training import TwoSignalObjective
 from deepid_lite.studies import ablations as experiments
 from deepid_lite.studies import comparisons
 from deepid_lite.studies.ablation_list import EXPERIMENTS, Experiment
@@ -21,7 +21,7 @@ from deepid_lite.verification import metrics as protocols
 from deepid_lite.verification.evaluation import pair_scores
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.model import face_features
-from deepid_lite.verification.pairs import make_pairs
+from deepid_lite.verification.pairs import Pairs, make_pairs
 
 TINY = """
 epochs = 2
@@ -232,7 +232,7 @@ def test_no_layerwise_supervision_measures_all_layers(tiny, tmp_path, parts, mon
 
 def test_right_is_what_the_thresholds_of_the_other_folds_decide(parts):
     shuffled = np.random.default_rng(0).permutation(len(parts.pairs))
-    pairs = protocols.Pairs(*(column[shuffled] for column in dataclasses.astuple(parts.pairs)))
+    pairs = Pairs(*(column[shuffled] for column in dataclasses.astuple(parts.pairs)))
     torch.manual_seed(0)
     net = nets.DeepID2Plus(maps=4, dimension=8, heads=(4,), batch_norm=True).eval()
     model = experiments.FaceModel(net, REGIONS["whole face"], None, {})
@@ -271,11 +271,11 @@ def test_every_variant_takes_a_step(name):
         changes = {key: value for key, value in changes.items() if key not in ("net.maps", "net.dimension")}
         recipe, _ = experiments._split(varied(base, shared), changes)
         torch.manual_seed(0)
-        student = Student(recipe, 4)
-        rows, columns = student.net.config["input_shape"]
-        loss, _ = student(x[:, :, :rows, :columns], labels, lambda x: x, 1.0)
+        objective = TwoSignalObjective(recipe, 4)
+        rows, columns = objective.net.config["input_shape"]
+        loss, _ = objective((x[:, :, :rows, :columns], labels), 1.0)
         loss.backward()
-        gradient = student.net.conv1.weight.grad
+        gradient = objective.net.conv1.weight.grad
         assert torch.isfinite(gradient).all() and gradient.abs().max() > 0, variant
 
 
