@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.celeba_labels import celeba_attributes
+from deepid_lite.faces.celeba import celeba_attributes
 from deepid_lite.faces.layouts import default_root
 from deepid_lite.neurons import selectiveness as single
 from deepid_lite.neurons import sparsity

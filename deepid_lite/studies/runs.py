@@ -193,7 +193,7 @@ def attributes(scale, folder=None, seed=0, with_lbp=True):
     part, rows, names, targets = subjects.attribute_labels(scale, folder)
     faces = getattr(scale, part)
     labels = splits.renumber(faces.labels[rows])
-    firsts = {"random": single.halves(np.zeros(len(rows)), seed), "people": splits.halves(labels, seed)}
+    firsts = {"random": single.halves(np.zeros(len(rows)), seed), "people": splits.split_people(labels, seed)}
     tested, missing = single.testable(targets, firsts.values(), names, subjects.ATTRIBUTE_LEAST)
     names, targets = [names[a] for a in tested], targets[:, tested]
     if not names:

@@ -12,7 +12,8 @@ import numpy as np
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.cache import cache_folder
-from deepid_lite.faces.dataset import FaceSet, load_faces
+from deepid_lite.faces.dataset import FaceSet
+from deepid_lite.faces.loading import load_faces
 from deepid_lite.verification.ensemble import Ensemble, load_ensemble
 from deepid_lite.verification.evaluation import face_features
 from deepid_lite.verification.metrics import Pairs
@@ -100,14 +101,14 @@ def join(first, second):
     both = first.attributes.keys() & second.attributes.keys()
     digest = hashlib.sha256(f"{first.data_hash} {second.data_hash}".encode()).hexdigest()
     return FaceSet(
-        np.concatenate([first.images, second.images]),
-        np.concatenate([first.labels, second.labels + len(first.names)]),
-        names,
-        np.concatenate([first.landmarks, second.landmarks]),
-        {name: np.concatenate([first.attributes[name], second.attributes[name]]) for name in sorted(both)},
-        [*first.paths, *second.paths],
-        first.source,
-        digest,
+        images=np.concatenate([first.images, second.images]),
+        labels=np.concatenate([first.labels, second.labels + len(first.names)]),
+        names=names,
+        landmarks=np.concatenate([first.landmarks, second.landmarks]),
+        attributes={name: np.concatenate([first.attributes[name], second.attributes[name]]) for name in sorted(both)},
+        paths=[*first.paths, *second.paths],
+        source=first.source,
+        data_hash=digest,
     )
 
 

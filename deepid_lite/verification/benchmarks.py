@@ -12,9 +12,10 @@ import numpy as np
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces import cache as facecache
-from deepid_lite.faces.dataset import FaceSet, load_faces
-from deepid_lite.faces.images import is_image, open_files
+from deepid_lite.faces.dataset import FaceSet
+from deepid_lite.faces.images import open_files
 from deepid_lite.faces.layouts import Listing, default_root
+from deepid_lite.faces.loading import load_faces
 from deepid_lite.verification import blufr
 from deepid_lite.verification import metrics as protocols
 from deepid_lite.verification import youtube_faces as videos
@@ -95,7 +96,7 @@ def _cfp(root, kind="FP"):
     if (images / "index.csv").is_file():  # landmarks of the user's own: its thirty points are in no printed order
         faces = load_faces("folder", images)
     else:
-        paths = [name for name in open_files(images).names if is_image(name)]
+        paths, _ = open_files(images).pictures()
         faces = load_listing("cfp", images, Listing(paths, paths, [path.split("/")[0] for path in paths], None))
     aligned = "by index.csv" if (images / "index.csv").is_file() else "none, pictures as they are"
     pairs = protocols.read_cfp(root, faces.paths, kind)
@@ -167,22 +168,8 @@ def load_listing(source, folder, listing):
     if listing.landmarks is not None:
         digest.update(np.ascontiguousarray(listing.landmarks).tobytes())
     cache, stem = facecache.cache_folder(), f"{source}-{digest.hexdigest()[:16]}"
-    stored = facecache.read_set(cache, stem)
-    if stored is None:
-        payloads = ((row, (folder / member).read_bytes()) for row, member in enumerate(listing.members))
-        stored = facecache.build_set(source, listing, payloads, cache, stem)
-    images, side = stored
-    return FaceSet(
-        images,
-        side["labels"],
-        side["names"].tolist(),
-        side["landmarks"],
-        {},
-        side["paths"].tolist(),
-        source,
-        str(side["data_hash"]),
-        side["skipped"].tolist(),
-    )
+    payloads = ((row, (folder / member).read_bytes()) for row, member in enumerate(listing.members))
+    return facecache.read_set(cache, stem) or facecache.build_set(source, listing, payloads, cache, stem)
 
 
 def _folder(data, root, places):

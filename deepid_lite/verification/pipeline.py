@@ -6,7 +6,7 @@ from pathlib import Path
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces import splits
-from deepid_lite.faces.dataset import load_faces
+from deepid_lite.faces.loading import load_faces
 from deepid_lite.faces.regions import by_name, crop
 from deepid_lite.nets.training import train
 from deepid_lite.nets.training_log import minutes_of
