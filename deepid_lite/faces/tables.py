@@ -125,31 +125,34 @@ def _numbers(row):
         return []
 
 
-def read_index(data, where):
-    """The bytes of an `index.csv` as {path: row} and, when it has landmarks, {path: (5, 2)}.
+def read_columns(data, where):
+    """The bytes of a table with a header -> DataFrame of text with its columns, by the number of the line.
 
-    Commas, semicolons (with commas in numbers) or tabs; Windows' separators in the paths, and a first column without
-    a name as pandas writes it, are understood.
+    Commas, semicolons (with commas in numbers) or tabs; a first column without a name, as pandas writes it, is dropped.
     """
     text = as_text(data, where)
-    header = text.split("\n", 1)[0]
-    separator = max(",;\t", key=header.count)
+    separator = max(",;\t", key=text.split("\n", 1)[0].count)
     table = read_table(text, where, separator=separator)
-    names = [str(name).strip() for name in table.iloc[0]] if len(table) else []
-    table = table[1:].set_axis(names, axis=1)
-    if names and names[0] in ("", "Unnamed: 0"):
-        names, table = names[1:], table.iloc[:, 1:]
-    if double := [name for name in names if names.count(name) > 1]:
-        raise DataError(f"{where}, line 1: two columns {double[0]!r}; keep one")
-    marked = [name for name in INDEX_LANDMARKS if name in names]
-    if not len(table) or not {"path", "identity"} <= set(names) or len(marked) not in (0, 10):
+    if not len(table):
+        return table
+    table = table[1:].set_axis([name.strip() for name in table.iloc[0]], axis=1)
+    if table.columns[0] in ("", "Unnamed: 0"):
+        table = table.iloc[:, 1:]
+    if (double := table.columns.duplicated()).any():
+        raise DataError(f"{where}, line 1: two columns {table.columns[double][0]!r}; keep one")
+    return table.replace(r"^\s*(-?\d+),(\d+)\s*$", r"\1.\2", regex=True) if separator == ";" else table
+
+
+def read_index(data, where):
+    """The bytes of an `index.csv` as {path: row} and, when it has landmarks, {path: (5, 2)}."""
+    table = read_columns(data, where)
+    marked = [name for name in INDEX_LANDMARKS if name in table.columns]
+    if not len(table) or not {"path", "identity"} <= set(table.columns) or len(marked) not in (0, 10):
         raise DataError(
             f"{where}: rows with the columns path, identity and all or none of {', '.join(INDEX_LANDMARKS)} "
-            f"are expected; it has {len(table)} rows of {', '.join(names) or 'nothing'}"
+            f"are expected; it has {len(table)} rows of {', '.join(map(str, table.columns)) or 'nothing'}"
         )
-    if separator == ";":
-        table = table.replace(r"^\s*(-?\d+),(\d+)\s*$", r"\1.\2", regex=True)
-    table = table.assign(path=[plain_path(path) for path in table["path"]])
+    table["path"] = [plain_path(path) for path in table["path"]]
     for wrong, why in (
         (table["identity"].str.strip() == "", "has no identity; mend the row"),
         (table["path"].duplicated(), "is listed twice; keep one row"),
@@ -160,9 +163,12 @@ def read_index(data, where):
     rows = dict(zip(table["path"], table.to_dict("records"), strict=True))
     if not marked:
         return rows, {}
-    places = [f"{where}, line {line}" for line in table.index]
-    points = parse_landmarks(table[INDEX_LANDMARKS].values.tolist(), places)
-    return rows, dict(zip(rows, points, strict=True))
+    return rows, dict(zip(rows, landmarks_of(table, where), strict=True))
+
+
+def landmarks_of(table, where, columns=INDEX_LANDMARKS):
+    """The landmarks (N, 5, 2) in these ten columns of a table."""
+    return parse_landmarks(table[list(columns)].values.tolist(), [f"{where}, line {line}" for line in table.index])
 
 
 def plain_path(path):
