@@ -12,6 +12,7 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "dataset": ["FaceSet"],
         "loading": ["load_faces"],
         "own_photos": ["read_own_faces"],
+        "pictures": ["PictureSet", "load_pictures", "load_sequence"],
         "regions": ["CANDIDATES", "REGIONS", "Region", "crop"],
         "splits": ["hold_out"],
         "synthetic.people": ["make_faces"],

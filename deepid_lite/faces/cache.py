@@ -173,10 +173,11 @@ def _fill(images, source, listing, frames, aligned):
             f"{'; ...' if len(bad) > 3 else ''}; replace them or fetch the data again"
         )
     if len(centres) > 3 and np.max(list(centres.values())) < CORNER:
-        x, y = (100 * centres[min(centres)]).round()
+        first = min(centres)
+        x, y = (100 * centres[first]).round()
         raise DataError(
-            f"{listing.list_file or source}: all {len(centres)} faces lie in the upper left of their pictures, the "
-            f"first, {listing.paths[min(centres)]}, at {x:.0f} and {y:.0f} % of width and height; are the landmarks "
+            f"{listing.places[first] if listing.places else source}: {listing.paths[first]} and all other faces lie in "
+            f"the upper left of their pictures, it at {x:.0f} and {y:.0f} % of width and height; are the landmarks "
             "those of smaller pictures? scale them"
         )
     return np.array([row for row in range(len(listing.paths)) if row not in bad], dtype=np.int64), bad

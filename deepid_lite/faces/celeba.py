@@ -85,7 +85,7 @@ def list_celeba(place, files, part="all"):
         parse_landmarks(points.drop(columns="where").values.tolist(), list(points["where"])).astype(np.float32),
         {name: values > 0 for name, values in _bits(labels, SIGNS).items()},
         left_out,
-        str(place.lists["landmarks"]),
+        list(points["where"]),
     )
 
 

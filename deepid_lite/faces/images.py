@@ -6,6 +6,7 @@ archive says. An archive that names a file outside itself is refused whole: its 
 
 import gzip
 import hashlib
+import io
 import os
 import re
 import stat
@@ -126,6 +127,24 @@ def is_image(name):
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
+def match_paths(rows, names):
+    """{row of a list: name of the file that it means}; outer folders may be missing on either side, as long as it is
+    clear which file is meant."""
+    by_end = {}
+    for name in names:
+        parts = PurePosixPath(name).parts
+        for start in range(len(parts)):
+            by_end.setdefault("/".join(parts[start:]), []).append(name)
+    matched = {}
+    for row in rows:
+        parts = PurePosixPath(row.replace("\\", "/")).parts
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        found = next((by_end[end] for end in ends if end in by_end), [])
+        if len(found) == 1:
+            matched[row] = found[0]
+    return matched
+
+
 # folders
 
 
@@ -229,7 +248,7 @@ def _open_tar(root):
 
     def read(wanted, head=None):
         chosen = sorted((members[name].offset_data, name) for name in wanted)
-        with _told(root), _tar(root, MAX_BYTES) as tar:
+        with _told(root), _tar(root, MAX_BYTES + io.DEFAULT_BUFFER_SIZE) as tar:
             for _, name in chosen:
                 yield name, _limited(tar.extractfile(members[name]), members[name].size, head)
 

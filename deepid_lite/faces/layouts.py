@@ -43,7 +43,7 @@ class Listing:
     landmarks: np.ndarray | None  # (N, 5, 2); None when the pictures are aligned already and carry no landmarks
     attributes: dict[str, np.ndarray] = field(default_factory=dict)
     left_out: list[str] = field(default_factory=list)  # what is there and not listed, with reasons
-    list_file: str = ""  # where the landmarks stand
+    places: list[str] = field(default_factory=list)  # file and line of each one's landmarks, where there are any
 
     def take(self, rows):
         return replace(
@@ -53,6 +53,7 @@ class Listing:
             identities=[self.identities[row] for row in rows],
             landmarks=None if self.landmarks is None else self.landmarks[rows],
             attributes={name: values[rows] for name, values in self.attributes.items()},
+            places=[self.places[row] for row in rows] if self.places else [],
         )
 
 
@@ -122,7 +123,7 @@ def list_lfw(place, files):
         parts = member.rsplit("/", 2)[-2:]
         path = "/".join(parts)
         if len(parts) < 2 or not re.fullmatch(re.escape(parts[0]) + r"_\d{4}\.\w+", parts[1]):
-            left_out.append(f"{member}: not named Name/Name_0001.jpg; rename it")
+            left_out.append(one_line(f"{member}: not named Name/Name_0001.jpg; rename it"))
         elif path in found:
             raise DataError(f"{files.root}: {path} occurs twice ({found[path]} and {member}); keep one of them")
         else:
@@ -151,7 +152,7 @@ def list_lfw(place, files):
         [path.split("/")[0] for path in paths],
         np.array([points[path] for path in paths], dtype=np.float32),
         left_out=left_out,
-        list_file=str(place.lists["landmarks"]),
+        places=[listed[path][0] for path in paths],
     )
 
 
@@ -190,6 +191,7 @@ def list_folder(place, files):
 def _list_indexed(files, index):
     prefix, where = index[: -len("index.csv")], f"{files.root}: {index}"
     rows, points = read_index(files.read_one(index), where)
+    places = {path: f"{where}, line {line}" for line, path in enumerate(rows, 2)}
     rows = dict(sorted(rows.items()))
     known, listed = set(files.names), {prefix + path for path in rows}
     absent = next((path for path in rows if prefix + path not in known), None)
@@ -205,7 +207,7 @@ def _list_indexed(files, index):
         np.array([points[path] for path in rows], dtype=np.float32) if points else None,
         {name: as_attribute([row[name] for row in rows.values()]) for name in sorted(others)},
         left_out,
-        where,
+        [places[path] for path in rows],
     )
 
 

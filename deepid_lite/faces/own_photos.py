@@ -20,7 +20,7 @@ from deepid_lite.faces.alignment import TEMPLATE, similarity, transform_points
 from deepid_lite.faces.cache import hash_set, place
 from deepid_lite.faces.dataset import FaceSet
 from deepid_lite.faces.decoding import BadImage, decode
-from deepid_lite.faces.images import is_image, open_files, user_path
+from deepid_lite.faces.images import is_image, match_paths, open_files, user_path
 from deepid_lite.faces.tables import INDEX_LANDMARKS, POINTS, landmarks_of, parse_landmarks, read_columns
 
 LANDMARK_FILES = ("landmarks.csv", "landmarks.json", "index.csv")  # looked for among the pictures
@@ -287,30 +287,15 @@ def _landmarks_of(files, paths, given):
             return {}, ""
         data, where = files.read_one(inside[0]), PurePosixPath(inside[0]).name
     table = read_landmarks(data, where)
-    matched = _match(table, paths)
+    matched = {}
+    for row, path in match_paths(table, paths).items():
+        matched.setdefault(path, table[row])
     if not matched:
         raise DataError(
             f"{where}: none of its {len(table)} rows fits one of the {len(paths)} pictures; "
             f"it names {next(iter(table))!r}, and the first picture is {paths[0]!r}"
         )
     return matched, where
-
-
-def _match(table, paths):
-    """Rows and pictures by path; outer folders may be missing on either side as long as it is clear who is meant."""
-    by_end = {}
-    for path in paths:
-        parts = PurePosixPath(path).parts
-        for start in range(len(parts)):
-            by_end.setdefault("/".join(parts[start:]), []).append(path)
-    matched = {}
-    for row, points in table.items():
-        parts = PurePosixPath(row.replace("\\", "/")).parts
-        ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        candidates = next((by_end[end] for end in ends if end in by_end), [])
-        if len(candidates) == 1:
-            matched.setdefault(candidates[0], points)
-    return matched
 
 
 def _placed(path, image, points, detect, aligned, source):

@@ -782,6 +782,99 @@ def test_progress_is_shown_only_when_asked_or_on_a_terminal(tmp_path, capfd):
     assert "20/20" in capfd.readouterr().err
 
 
+def test_no_home_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("DEEPID_CACHE")
+    monkeypatch.setattr(facecache.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    with pytest.raises(DataError) as caught:
+        load_faces("synthetic", part="test", limit=8)
+    one_line(caught, "DEEPID_CACHE")
+    for name, value in (("source", "~nobodyhere/x"), ("DEEPID_CACHE", "~nobodyhere/x")):
+        if name == "DEEPID_CACHE":
+            monkeypatch.setenv(name, value)
+        with pytest.raises(DataError) as caught:
+            load_faces("synthetic" if name == "DEEPID_CACHE" else value)
+        one_line(caught, "~nobodyhere/x", "no such home")
+
+
+def test_a_cache_whose_pixels_are_no_longer_those_is_built_again(tmp_path):
+    """Zeros, as a crash leaves them where nothing was synced, of the right length."""
+    root = _written(tmp_path / "set", crowd())
+    first = load_faces(root)
+    wanted = np.array(first.images)
+    pixels = next((tmp_path / "cache").glob("*.npy"))
+    for start in (4096, pixels.stat().st_size - 60_000):
+        with open(pixels, "r+b") as file:
+            file.seek(start)
+            file.write(bytes(min(500_000, pixels.stat().st_size - start)))
+        again = load_faces(root)
+        assert np.array_equal(again.images, wanted) and again.data_hash == first.data_hash
+    side = next((tmp_path / "cache").glob("*.npz"))
+    with np.load(side) as stored:
+        np.savez_compressed(side.with_suffix(".new.npz"), **{k: v for k, v in stored.items() if k != "skipped"})
+    side.with_suffix(".new.npz").replace(side)
+    assert np.array_equal(load_faces(root).images, wanted)
+
+
+def test_attributes_of_any_name_come_back_from_the_cache(tmp_path):
+    files = web_files()
+    files["web/index.csv"] = files["web/index.csv"].replace("source,age", "labels,attribute 0")
+    write_tar(tmp_path / "web.tar", files)
+    for _ in range(2):
+        found = load_faces(tmp_path / "web.tar")
+        assert set(found.attributes) == {"labels", "attribute 0"} and found.labels.tolist() == [0, 0, 0, 1, 1]
+        np.testing.assert_array_equal(found.attributes["attribute 0"], [22, 23, 24, 20, np.nan])
+
+
+# ---------------------------------------------------------------------------------- what is left out
+
+
+def test_what_is_left_out_is_named_each_time(tmp_path, caplog):
+    files = crowd(20) | {
+        "p00/phone.heic": b"\0\0\0\x18ftypheic",
+        "p01/x.jfif": encode(Image.new("RGB", (9, 9)), "JPEG"),
+    }
+    root = _written(tmp_path / "set", files)
+    os.mkfifo(root / "p02" / "pipe.png")
+    for cache in (False, None, None):
+        caplog.clear()
+        found = load_faces(root, cache=cache)
+        assert len(found) == 21 and "p01/x.jfif" in found.paths
+        assert [line.split(": ")[0] for line in found.skipped] == ["p00/phone.heic", "p02/pipe.png"]
+        assert all(line in caplog.text for line in found.skipped)
+
+
+def test_pictures_without_a_row_or_with_another_name_are_left_out_by_name(tmp_path):
+    write_tar(tmp_path / "web.tar", web_files() | {"web/zed/new.png": encode(Image.new("RGB", (9, 9)))})
+    found = load_faces(tmp_path / "web.tar")
+    assert len(found) == 5 and found.skipped == ["web/zed/new.png: no row in web/index.csv; add one"]
+    root = lfw_as_folder(tmp_path / "lfw")
+    write_files(root, {"lfw/Bo/holiday.jpg": encode(Image.new("RGB", (9, 9)))})
+    found = load_faces("lfw", root)
+    assert len(found) == 6 and len(found.skipped) == 1 and found.skipped[0].startswith("Bo/holiday.jpg: not named")
+
+
+# --------------------------------------------------------------------- landmarks of another size
+
+
+def test_landmarks_of_smaller_pictures_are_refused_by_the_whole_set(tmp_path):
+    """One face in the upper left is somebody at the border, all of them are a wrong scale."""
+
+    def files(factors):
+        marks = [points_of(n) for n in range(len(factors))]
+        rows = [",".join(map(str, (p * f).ravel())) for p, f in zip(marks, factors, strict=True)]
+        index = [COLUMNS, *(f"{n}/1.png,{n},drawn,1,{row}" for n, row in enumerate(rows))]
+        images = {f"{n}/1.png": encode(picture(points)) for n, points in enumerate(marks)}
+        return images | {"index.csv": "\n".join(index)}
+
+    for number, factor in enumerate((0.5, 0.7, 112 / 250)):
+        root = _written(tmp_path / str(number), files([factor] * 6))
+        with pytest.raises(DataError) as caught:
+            load_faces(root)
+        one_line(caught, root, "index.csv, line 2", "0/1.png", "smaller pictures")
+    assert len(load_faces(_written(tmp_path / "some", files([0.5, 1, 0.5, 0.5, 0.5, 0.5])))) == 6
+    assert len(load_faces(_written(tmp_path / "right", files([1] * 6)))) == 6
+
+
 # --------------------------------------------------------------------------------------------- FaceSet
 
 
