@@ -16,8 +16,8 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.dataset import load_faces
 from deepid_lite.faces.leakage import joint_bayesian_space, near_duplicates, nearest_people
+from deepid_lite.faces.loading import load_faces
 from deepid_lite.faces.splits import flagged_people
 from deepid_lite.verification.model import face_features, pretrained
 

@@ -18,7 +18,8 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     submodules=["faces", "nets", "verification", "neurons", "papers", "studies", "figures"],
     submod_attrs={
         "errors": ["DataError"],
-        "faces.dataset": ["FaceSet", "load_faces"],
+        "faces.dataset": ["FaceSet"],
+        "faces.loading": ["load_faces"],
         "faces.regions": ["REGIONS", "crop"],
         "faces.synthetic.people": ["make_faces"],
         "nets.deepid": ["DeepID2Plus"],

@@ -38,7 +38,7 @@ MOVED = {
     "hair": "faces.synthetic.hair",
     "head_model": "faces.synthetic.head",
     "joint_bayesian": "verification.joint_bayesian",
-    "labels": "faces.celeba_labels",
+    "labels": "faces.celeba",
     "layers": "nets.layers",
     "lbp": "verification.lbp",
     "leakage": "faces.leakage",

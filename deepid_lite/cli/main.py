@@ -41,7 +41,7 @@ def data(
     """Read a data set once, align it into the cache and say what is in it."""
     import numpy as np
 
-    from deepid_lite.faces.dataset import load_faces
+    from deepid_lite.faces.loading import load_faces
 
     faces = load_faces(source, root, part=part)
     counts = np.bincount(faces.labels, minlength=len(faces.names))

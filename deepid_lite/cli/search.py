@@ -174,7 +174,7 @@ def _features(model, digest, image=None, faces=None, part=None, file=None):
 
     if image is not None:
         return face_features(model, _read_image(image)[None]), [image.name]
-    from deepid_lite.faces.dataset import load_faces
+    from deepid_lite.faces.loading import load_faces
 
     found = load_faces(faces, part=part)
     return face_features(model, found.images, progress=True), found.paths
@@ -183,7 +183,7 @@ def _features(model, digest, image=None, faces=None, part=None, file=None):
 def _read_image(path):
     """A picture without landmarks is taken to be aligned, as load_faces does with a folder."""
     from deepid_lite.faces.cache import fill_frame
-    from deepid_lite.faces.images import decode
+    from deepid_lite.faces.decoding import decode
 
     try:
         data = path.read_bytes()

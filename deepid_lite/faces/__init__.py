@@ -9,8 +9,10 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "alignment": ["FRAME", "LANDMARKS", "TEMPLATE", "align", "similarity", "transform_points"],
-        "dataset": ["FaceSet", "load_faces"],
+        "dataset": ["FaceSet"],
+        "loading": ["load_faces"],
         "own_photos": ["read_own_faces"],
+        "pictures": ["PictureSet", "load_pictures", "load_sequence"],
         "regions": ["CANDIDATES", "REGIONS", "Region", "crop"],
         "splits": ["hold_out"],
         "synthetic.people": ["make_faces"],

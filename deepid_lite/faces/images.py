@@ -1,76 +1,99 @@
-"""Read pictures from a folder, a tar or a zip in one way, and turn any of them into RGB.
+"""Find and read pictures in a folder, a tar or a zip, in one way.
 
-Nothing is ever unpacked to disk: members are read in memory. An archive that names a file outside itself is
-refused whole, because whoever made it meant harm or made a mistake, and either way its other members are
-not to be trusted.
+Nothing is ever unpacked to disk: members are read in memory, and limits hold for what comes out of them, whatever an
+archive says. An archive that names a file outside itself is refused whole: its other members are not to be trusted.
 """
 
+import gzip
 import hashlib
 import io
 import os
+import re
 import stat
 import tarfile
 import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-import numpy as np
-from PIL import Image, ImageOps
-
 from deepid_lite.errors import DataError
+from deepid_lite.faces.decoding import one_line, reason_of
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".ppm", ".pgm")
-MAX_PIXELS = 50_000_000  # by the header, before a pixel is decoded
+# pictures that Pillow does not read
+FOREIGN = tuple(".heic .heif .avif .raw .cr2 .nef .dng .svg .psd .jxl .jp2".split())
+# how the pictures begin that Pillow reads
+BEGINNINGS = rb"\xff\xd8\xff|\x89PNG\r\n|RIFF....WEBP|BM....\0{4}|GIF8[79]a|II\*\0|MM\0\*|P[1-6]\s"
+HEAD = 32  # bytes that tell a format
 MAX_BYTES = 256 * 2**20  # of one member
-# only plain raster formats: PIL would hand an EPS file, for instance, to Ghostscript
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "GIF", "TIFF", "PPM")
-BROKEN = (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError)
-
-
-class BadImage(DataError):
-    """One picture that cannot be used; its text names the file."""
+MAX_HEADER = 2**14  # of one member of a tar; a path has at most 4,096 bytes
+MAX_RATIO, FREE_BYTES = 100, 2**30  # photographs hardly shrink: so much may come out of one byte, or so much in all
 
 
 @dataclass(frozen=True)
 class Files:
     """The regular files of a folder or an archive.
 
-    names: sorted, with forward slashes, relative to the root. read(names) yields (name, bytes) in the order
-    that is quickest for the archive, which need not be the order of `names`; None stands for a file above
-    256 MiB.
+    names: sorted, with forward slashes, relative to the root. read(names, head=None) yields (name, bytes), or the
+    first `head` bytes, in the order that is quickest for the archive, which need not be that of `names`; a text
+    stands for a file that cannot be had, and says why. left_out: what is there and is no such file, with reasons.
     """
 
     root: Path
     names: list[str]
-    read: Callable[[Iterable[str]], Iterator[tuple[str, bytes | None]]]
+    read: Callable[..., Iterator[tuple[str, bytes | str]]]
+    left_out: list[str] = field(default_factory=list)
 
     def read_one(self, name):
         data = next(iter(self.read([name])))[1]
-        if data is None:
-            raise DataError(f"{self.root}: {name} is larger than {MAX_BYTES >> 20} MiB; it cannot be right")
+        if isinstance(data, str):
+            raise DataError(f"{self.root}: {name}: {data}")
         return data
+
+    def pictures(self, names=None):
+        """(names of the pictures, what is left out with reasons), told by their first bytes where the name is silent.
+
+        Plain text, such as a list, is neither: it is passed over without a word.
+        """
+        names = self.names if names is None else names
+        found, left_out = [name for name in names if is_image(name)], list(self.left_out)
+        for name, head in self.read([name for name in names if not is_image(name)], HEAD):
+            if isinstance(head, str):
+                left_out.append(one_line(f"{name}: {head}"))
+            elif re.match(BEGINNINGS, head, re.DOTALL):
+                found.append(name)
+            elif not head or b"\0" in head or head[4:8] == b"ftyp" or name.lower().endswith(FOREIGN):
+                left_out.append(one_line(f"{name}: this format cannot be read; save it as JPEG or PNG"))
+        return sorted(found), sorted(left_out)
+
+
+def user_path(path):
+    """A path that a user wrote, with the home folder in place of `~`."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise DataError(f"{path}: there is no such home folder; write the whole path") from None
 
 
 def open_files(root):
     """List a folder, `.tar`, `.tar.gz`, `.tgz` or `.zip` (told by content, not by name) without unpacking it.
 
     Returns Files. Raises DataError for a path that is missing, empty, no archive or cut short, and for an
-    archive with a member that has an absolute name, goes up by `..` or is a link or a device.
+    archive with a member that has an absolute name, goes up by `..`, is a link or a device, or with far more in it
+    than its size allows. A hard link to an earlier member of a tar is that picture once more.
     """
     root = Path(root)
-    try:
-        if root.is_dir():
+    with _told(root):
+        mode = os.stat(root).st_mode
+        if stat.S_ISDIR(mode):
             files = _open_folder(root)
-        elif not root.exists():
-            raise DataError(f"{root}: no such file or folder; check the path")
+        elif not stat.S_ISREG(mode):
+            raise DataError(f"{root}: neither a folder nor a plain file; copy what comes out of it into a file")
         else:
             files = (_open_zip if _begins_with(root, b"PK") else _open_tar)(root)
-    except BROKEN as error:
-        raise DataError(_broken(root, error)) from error
     if not files.names:
-        raise DataError(f"{root}: holds no files; check the path")
+        raise DataError(f"{root}: holds no files{_first(files.left_out)}; check the path")
     return files
 
 
@@ -81,11 +104,15 @@ def fingerprint(root):
     of its files.
     """
     root, digest = Path(root), hashlib.sha256()
-    try:
+    with _told(root):
         if root.is_dir():
-            for name in _walk(root):
+            names, left_out = _walk(root)
+            digest.update("\n".join(left_out).encode("utf-8", "surrogateescape"))
+            for name in names:
                 status = (root / name).stat()
                 digest.update(f"{name}\0{status.st_size}\0{status.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+        elif not root.is_file():
+            raise DataError(f"{root}: neither a folder nor a plain file; copy what comes out of it into a file")
         else:
             status = root.stat()
             digest.update(f"{status.st_size} {status.st_mtime_ns}".encode())
@@ -93,109 +120,139 @@ def fingerprint(root):
                 digest.update(file.read(65536))
                 file.seek(max(status.st_size - 65536, 0))
                 digest.update(file.read())
-    except OSError as error:
-        raise DataError(_broken(root, error)) from error
     return digest.hexdigest()
-
-
-def decode(data, name):
-    """The bytes of one picture as uint8 (H, W, 3) RGB.
-
-    Greyscale, palette, CMYK and 16-bit pictures are converted, transparency is laid on white, a rotation
-    noted by the camera is carried out, and of an animation the first frame is taken. Raises BadImage,
-    naming the file, for bytes that are no picture or cut short, and for more than 50 megapixels or 256 MiB.
-    """
-    if data is None:
-        raise BadImage(f"{name}: the file is larger than {MAX_BYTES >> 20} MiB; scale the picture down")
-    try:
-        with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise BadImage(
-                    f"{name}: {width} x {height} pixels are more than {MAX_PIXELS // 10**6} megapixels; scale it down"
-                )
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image))
-    except (BadImage, MemoryError):
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise BadImage(f"{name}: more than {MAX_PIXELS // 10**6} megapixels; scale it down") from error
-    except Exception as error:  # decoders raise almost anything when bytes are broken
-        reason = "no picture that Pillow can read" if isinstance(error, Image.UnidentifiedImageError) else error
-        raise BadImage(f"{name}: corrupt or truncated image ({_one_line(reason)})") from error
-
-
-def _to_rgb(image):
-    if image.mode.startswith(("I", "F")):  # 16-bit grey or more; PIL's own conversion would clip it at 255
-        values = np.nan_to_num(np.asarray(image).astype(np.float64))
-        top = 65535 if image.mode[0] == "I" else 1 if values.max() <= 1 else 255
-        grey = np.clip(np.rint(values * (255 / top)), 0, 255).astype(np.uint8)
-        return np.repeat(grey[..., None], 3, axis=2)
-    if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
-        image = image.convert("RGBA")
-        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))
 
 
 def is_image(name):
     return name.lower().endswith(IMAGE_SUFFIXES)
 
 
+def match_paths(rows, names):
+    """{row of a list: name of the file that it means}; outer folders may be missing on either side, as long as it is
+    clear which file is meant."""
+    by_end = {}
+    for name in names:
+        parts = PurePosixPath(name).parts
+        for start in range(len(parts)):
+            by_end.setdefault("/".join(parts[start:]), []).append(name)
+    matched = {}
+    for row in rows:
+        parts = PurePosixPath(row.replace("\\", "/")).parts
+        ends = ("/".join(parts[start:]) for start in range(len(parts)))
+        found = next((by_end[end] for end in ends if end in by_end), [])
+        if len(found) == 1:
+            matched[row] = found[0]
+    return matched
+
+
+# folders
+
+
 def _walk(root):
-    """Names of the files under a folder, sorted. Links are followed: students keep data on another disk."""
-    names, seen = [], set()
-    for folder, subfolders, files in os.walk(root, followlinks=True):
+    """(names of the files under a folder, what cannot be opened with reasons), both sorted. Links are followed:
+    students keep data on another disk."""
+    names, left_out, seen = [], [], set()
+
+    def closed(error):
+        if error.filename == str(root):
+            raise error
+        left_out.append(one_line(f"{_below(root, error.filename)}: {error.strerror}; open the folder, or remove it"))
+
+    for folder, subfolders, files in os.walk(root, followlinks=True, onerror=closed):
         real = os.path.realpath(folder)
         if real in seen:  # a link that leads back up
             subfolders.clear()
             continue
         seen.add(real)
-        prefix = Path(folder).relative_to(root).as_posix()
-        names += [file if prefix == "." else f"{prefix}/{file}" for file in files]
-    return sorted(name for name in names if not _is_clutter(name))
+        subfolders[:] = [name for name in subfolders if not _is_clutter(name)]
+        for file in files:
+            path = os.path.join(folder, file)
+            if os.path.isfile(path):
+                names.append(_below(root, path))
+            elif not _is_clutter(file):
+                left_out.append(one_line(f"{_below(root, path)}: no plain file that can be opened; replace it"))
+    return sorted(name for name in names if not _is_clutter(name)), sorted(left_out)
+
+
+def _below(root, path):
+    return Path(path).relative_to(root).as_posix()
 
 
 def _open_folder(root):
-    names = _walk(root)
+    names, left_out = _walk(root)
 
-    def read(wanted):
+    def read(wanted, head=None):
         for name in wanted:
-            path = root / name
             try:
-                yield name, None if path.stat().st_size > MAX_BYTES else path.read_bytes()
+                with open(root / name, "rb") as file:
+                    yield name, _limited(file, os.fstat(file.fileno()).st_size, head)
             except OSError as error:
-                raise DataError(_broken(path, error)) from error
+                yield name, f"{error.strerror}; check its permissions"
 
-    return Files(root, names, read)
+    return Files(root, names, read, left_out)
+
+
+def _limited(file, size, head):
+    """What comes out of a member that says it has `size` bytes, at most those; or why not."""
+    if head is None and size > MAX_BYTES:
+        return f"the file is larger than {MAX_BYTES >> 20} MiB; scale the picture down"
+    return file.read(size if head is None else head)
+
+
+# archives
+
+
+class _Limited:
+    """What tarfile reads from; neither a header nor all that comes out may be larger than photographs make it."""
+
+    def __init__(self, file, root, most_at_once):
+        self.file, self.root, self.most_at_once = file, root, most_at_once
+        self.size = os.stat(root).st_size
+        self.seekable, self.tell, self.close = file.seekable, file.tell, file.close
+
+    def seek(self, place, whence=0):
+        _check_ratio(self.root, self.size, place)
+        return self.file.seek(place, whence)
+
+    def read(self, size=-1):
+        if not 0 <= size <= self.most_at_once:
+            raise DataError(f"{self.root}: a header of {size:,} bytes; that is no archive of photographs")
+        return self.file.read(size)
+
+
+@contextmanager
+def _tar(root, most_at_once):
+    with open(root, "rb") as file:
+        stream = gzip.GzipFile(fileobj=file) if _begins_with(root, b"\x1f\x8b") else file
+        with tarfile.open(fileobj=_Limited(stream, root, most_at_once), mode="r:") as tar:
+            yield tar
 
 
 def _open_tar(root):
-    members, mode = {}, "r:gz" if _begins_with(root, b"\x1f\x8b") else "r:"
-    with tarfile.open(root, mode) as tar:
+    members = {}
+    with _tar(root, MAX_HEADER) as tar:
         for member in tar:
             name = _safe_name(root, member.name)
+            if member.islnk() and (target := PurePosixPath(member.linkname).as_posix()) in members:
+                member = members[target]
             if member.issym() or member.islnk():
                 raise DataError(f"{root}: member {member.name!r} is a link; pack the files themselves (tar -h)")
             if not (member.isreg() or member.isdir()):
                 raise DataError(f"{root}: member {member.name!r} is a device or pipe; pack plain files only")
-            if member.isreg() and not _is_clutter(name):
+            if member.isreg():
                 members[name] = member  # a later member of the same name replaces the earlier, as when unpacking
         # tarfile takes a broken or missing header for the end: the real end is a block of zeros
         tar.fileobj.seek(tar.offset)
         if tar.fileobj.read(512) != bytes(512):
             raise DataError(f"{root}: truncated or corrupt archive (no end mark); fetch or pack it again")
 
-    def read(wanted):
+    def read(wanted, head=None):
         chosen = sorted((members[name].offset_data, name) for name in wanted)
-        try:
-            with tarfile.open(root, mode) as tar:
-                for _, name in chosen:
-                    large = members[name].size > MAX_BYTES
-                    yield name, None if large else tar.extractfile(members[name]).read()
-        except BROKEN as error:
-            raise DataError(_broken(root, error)) from error
+        with _told(root), _tar(root, MAX_BYTES + io.DEFAULT_BUFFER_SIZE) as tar:
+            for _, name in chosen:
+                yield name, _limited(tar.extractfile(members[name]), members[name].size, head)
 
-    return Files(root, sorted(members), read)
+    return Files(root, sorted(name for name in members if not _is_clutter(name)), read)
 
 
 def _open_zip(root):
@@ -207,20 +264,28 @@ def _open_zip(root):
                 raise DataError(f"{root}: member {member.filename!r} is a link; pack the files themselves")
             if member.flag_bits & 1:
                 raise DataError(f"{root}: member {member.filename!r} is encrypted; unpack it by hand first")
+            if member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):  # others cannot be limited
+                raise DataError(f"{root}: member {member.filename!r} is packed in a rare way; pack a plain zip again")
             if not member.is_dir() and not _is_clutter(name):
                 members[name] = member
+    _check_ratio(root, os.stat(root).st_size, sum(member.file_size for member in members.values()))
 
-    def read(wanted):
+    def read(wanted, head=None):
         chosen = sorted((members[name].header_offset, name) for name in wanted)
-        try:
-            with zipfile.ZipFile(root) as archive:
-                for _, name in chosen:
-                    large = members[name].file_size > MAX_BYTES
-                    yield name, None if large else archive.read(members[name])
-        except BROKEN as error:
-            raise DataError(_broken(root, error)) from error
+        with _told(root), zipfile.ZipFile(root) as archive:
+            for _, name in chosen:
+                with archive.open(members[name]) as file:
+                    yield name, _limited(file, members[name].file_size, head)
 
     return Files(root, sorted(members), read)
+
+
+def _check_ratio(root, packed, unpacked):
+    if unpacked > max(FREE_BYTES, MAX_RATIO * packed):
+        raise DataError(
+            f"{root}: {packed:,} bytes that unpack to {unpacked / 2**30:,.0f} GiB or more; "
+            "that is no archive of photographs"
+        )
 
 
 def _begins_with(root, magic):
@@ -236,8 +301,25 @@ def _safe_name(root, name):
 
 
 def _is_clutter(name):
-    """Files that desktops leave behind, such as `._photo.jpg` and `.DS_Store`."""
-    return any(part.startswith(".") or part == "__MACOSX" for part in name.split("/"))
+    """Files that desktops leave behind, such as `._photo.jpg`, `.DS_Store` and `Thumbs.db`."""
+    parts = name.split("/")
+    return any(p.startswith(".") or p == "__MACOSX" for p in parts) or parts[-1].lower() in ("thumbs.db", "desktop.ini")
+
+
+# what is said
+
+
+@contextmanager
+def _told(root):
+    """Turn whatever the system or a broken archive raises into one line."""
+    try:
+        yield
+    except (DataError, MemoryError):
+        raise
+    except FileNotFoundError:
+        raise DataError(f"{root}: no such file or folder; check the path") from None
+    except Exception as error:
+        raise DataError(one_line(_broken(root, error))) from error
 
 
 def _broken(root, error):
@@ -247,8 +329,8 @@ def _broken(root, error):
         return f"{root}: {error.strerror}; check the path and its permissions"
     if isinstance(error, tarfile.ReadError):
         return f"{root}: neither a folder nor a readable tar, tgz or zip archive; check the path"
-    return f"{root}: corrupt archive ({_one_line(error)}); fetch or pack it again"
+    return f"{root}: corrupt archive ({reason_of(error)}); fetch or pack it again"
 
 
-def _one_line(error):
-    return " ".join(str(error).split()) or type(error).__name__
+def _first(left_out):
+    return f" that can be read; the first: {left_out[0]}" if left_out else ""

@@ -1,39 +1,25 @@
-"""Where faces come from: one pair of functions for each layout on disk.
+"""Where faces come from: a pair of functions for each layout on disk, here LFW's and that of folders of people.
 
 `find_...` says which archive and which lists make up a data set, without reading them; `list_...` reads the
-lists and matches them with the files. Both only know names and numbers; pictures are decoded in faces.py.
+lists and matches them with the files. Both only know names and numbers; pictures are decoded in loading.py.
 """
 
 import logging
 import os
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.images import is_image
-from deepid_lite.faces.tables import (
-    INDEX_LANDMARKS,
-    as_attribute,
-    parse_landmarks,
-    parse_signs,
-    read_counted,
-    read_index,
-    read_rows,
-)
+from deepid_lite.faces.decoding import one_line
+from deepid_lite.faces.images import user_path
+from deepid_lite.faces.tables import INDEX_LANDMARKS, as_attribute, parse_landmarks, plain_path, read_index, read_rows
 
 log = logging.getLogger(__name__)
 
 LFW_LANDMARKS = ("landmarks.txt", "lfw_landmark.txt", "lfw_landmarks.txt")
-CELEBA_LISTS = {
-    "identity": "identity_CelebA.txt",
-    "partition": "list_eval_partition.txt",
-    "landmarks": "list_landmarks_align_celeba.txt",
-    "attributes": "list_attr_celeba.txt",
-}
-CELEBA_PARTS = {"train": "0", "val": "1", "test": "2"}
 
 
 @dataclass
@@ -56,15 +42,18 @@ class Listing:
     identities: list[str]
     landmarks: np.ndarray | None  # (N, 5, 2); None when the pictures are aligned already and carry no landmarks
     attributes: dict[str, np.ndarray] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)  # what is there and not listed, with reasons
+    places: list[str] = field(default_factory=list)  # file and line of each one's landmarks, where there are any
 
     def take(self, rows):
-        rows = np.asarray(rows)
-        return Listing(
-            [self.members[row] for row in rows],
-            [self.paths[row] for row in rows],
-            [self.identities[row] for row in rows],
-            None if self.landmarks is None else self.landmarks[rows],
-            {name: values[rows] for name, values in self.attributes.items()},
+        return replace(
+            self,
+            members=[self.members[row] for row in rows],
+            paths=[self.paths[row] for row in rows],
+            identities=[self.identities[row] for row in rows],
+            landmarks=None if self.landmarks is None else self.landmarks[rows],
+            attributes={name: values[rows] for name, values in self.attributes.items()},
+            places=[self.places[row] for row in rows] if self.places else [],
         )
 
 
@@ -76,7 +65,7 @@ def default_root(source):
             f"{source}: no path was given and DEEPID_DATA is not set; "
             "give root=... or set DEEPID_DATA to the folder that holds it"
         )
-    return Path(base).expanduser()
+    return user_path(base)
 
 
 def first_of(candidates, complaint):
@@ -86,8 +75,8 @@ def first_of(candidates, complaint):
     raise DataError(complaint)
 
 
-def _require(root):
-    root = Path(root).expanduser()
+def existing(root):
+    root = user_path(root)
     if not root.exists():
         raise DataError(f"{root}: no such file or folder; check the path")
     if root.is_dir() and not any(root.iterdir()):
@@ -100,7 +89,7 @@ def _require(root):
 
 def find_lfw(root, landmarks=None):
     """LFW's photographs (folder, `.tar`, `.tgz` or scikit-learn's `lfw_home`) and the landmark list."""
-    root = _require(root)
+    root = existing(root)
     images = root
     if root.is_dir():
         names = [f"{home}{name}" for home in ("", "lfw_home/") for name in ("lfw.tar", "lfw.tgz", "lfw.tar.gz", "lfw")]
@@ -129,22 +118,26 @@ def find_lfw(root, landmarks=None):
 
 def list_lfw(place, files):
     """Files `.../Name/Name_0001.jpg` and their landmarks; paths become `Name/Name_0001.jpg`."""
-    found = {}
-    for member in files.names:
+    found, (members, left_out) = {}, files.pictures()
+    for member in members:
         parts = member.rsplit("/", 2)[-2:]
-        if len(parts) == 2 and re.fullmatch(re.escape(parts[0]) + r"_\d{4}\.(jpg|jpeg|png|webp)", parts[1]):
-            path = "/".join(parts)
-            if path in found:
-                raise DataError(f"{files.root}: {path} occurs twice ({found[path]} and {member}); keep one of them")
+        path = "/".join(parts)
+        if len(parts) < 2 or not re.fullmatch(re.escape(parts[0]) + r"_\d{4}\.\w+", parts[1]):
+            left_out.append(one_line(f"{member}: not named Name/Name_0001.jpg; rename it"))
+        elif path in found:
+            raise DataError(f"{files.root}: {path} occurs twice ({found[path]} and {member}); keep one of them")
+        else:
             found[path] = member
     if not found:
         raise DataError(f"{files.root}: no files Name/Name_0001.jpg; give the folder or archive of LFW's images")
-    points = {}
+    listed = {}
     for where, (path, *values) in read_rows(place.lists["landmarks"]):
-        path = path.removeprefix("lfw/")
-        if path in points:
+        path = plain_path(path).removeprefix("lfw/")
+        if path in listed:
             raise DataError(f"{where}: {path} is listed twice; keep one row")
-        points[path] = parse_landmarks(values, where)
+        listed[path] = where, values
+    places, values = zip(*listed.values(), strict=True) if listed else ((), ())
+    points = dict(zip(listed, parse_landmarks(values, places), strict=True))
     paths = sorted(found)
     missing = [path for path in paths if path not in points]
     if missing:
@@ -152,69 +145,14 @@ def list_lfw(place, files):
             f"{place.lists['landmarks']}: no row for {missing[0]} ({len(missing)} of {len(paths)} images "
             "have none); fetch the whole list with data_scripts/lfw.py"
         )
-    _note_absent(place.lists["landmarks"], len(points) - len(paths), len(points))
+    note_absent(place.lists["landmarks"], len(points) - len(paths), len(points))
     return Listing(
         [found[path] for path in paths],
         paths,
         [path.split("/")[0] for path in paths],
         np.array([points[path] for path in paths], dtype=np.float32),
-    )
-
-
-# ------------------------------------------------------------------------------------------- CelebA
-
-
-def find_celeba(root):
-    """CelebA's aligned images (folder, zip or tar) and lists, flat or under `Img/`, `Anno/` and `Eval/`."""
-    root = _require(root)
-    base = root / "celeba" if (root / "celeba").is_dir() else root  # torchvision puts everything in celeba/
-    names = ("img_align_celeba", "img_align_celeba.zip", "img_align_celeba.tar", "img_align_celeba.tgz")
-    images = first_of(
-        [base / sub / name for sub in ("", "Img") for name in names],
-        f"{root}: no img_align_celeba/ or img_align_celeba.zip; fetch it with data_scripts/celeba.py",
-    )
-    lists = {}
-    for key, name in CELEBA_LISTS.items():
-        lists[key] = first_of(
-            [base / sub / name for sub in ("", "Anno", "Eval")],
-            f"{root}: no {name} beside the images; fetch it with data_scripts/celeba.py",
-        )
-    return Place("celeba", images, lists)
-
-
-def list_celeba(place, files, part="all"):
-    """CelebA's images of one part (train, val, test, all); its 40 attributes become bool."""
-    if part not in ("all", *CELEBA_PARTS):
-        raise DataError(f"part {part!r}: CelebA has train, val, test and all")
-    found = {member.rsplit("/", 1)[-1]: member for member in files.names if is_image(member)}
-    identity = {path: who for _, (path, who) in read_rows(place.lists["identity"], columns=2)}
-    partition = {}
-    for where, (path, value) in read_rows(place.lists["partition"], columns=2):
-        if value not in CELEBA_PARTS.values():
-            raise DataError(f"{where}: partition {value!r} is none of 0, 1, 2; fetch the list again")
-        partition[path] = value
-    points, _ = read_counted(place.lists["landmarks"], 10)
-    labels, names = read_counted(place.lists["attributes"], None)
-    chosen = [path for path in sorted(partition) if part == "all" or partition[path] == CELEBA_PARTS[part]]
-    for key, table in (("identity", identity), ("partition", partition), ("landmarks", points), ("attributes", labels)):
-        missing = [path for path in found if path not in table]
-        if missing:
-            raise DataError(
-                f"{place.lists[key]}: no row for {missing[0]} ({len(missing)} of {len(found)} images have "
-                "none); fetch the list again"
-            )
-    paths = [path for path in chosen if path in found]
-    if not paths:
-        raise DataError(f"{files.root}: none of the {len(chosen)} images of part {part!r} is here; check the folder")
-    _note_absent(place.lists["partition"], len(chosen) - len(paths), len(chosen))
-    landmarks = np.array([parse_landmarks(points[path][1], points[path][0]) for path in paths], dtype=np.float32)
-    table = np.array([parse_signs(labels[path]) for path in paths])
-    return Listing(
-        [found[path] for path in paths],
-        paths,
-        [identity[path] for path in paths],
-        landmarks,
-        {name: table[:, column] for column, name in enumerate(names)},
+        left_out=left_out,
+        places=[listed[path][0] for path in paths],
     )
 
 
@@ -223,7 +161,7 @@ def list_celeba(place, files, part="all"):
 
 def find_folder(root, source=None):
     """Any folder or archive of `identity/image` files, with or without an `index.csv`."""
-    root = _require(root)
+    root = existing(root)
     if source == "webfaces" and root.is_dir():  # the archive may lie in the folder that was named
         root = next((root / name for name in ("webfaces.tar", "webfaces") if (root / name).exists()), root)
     return Place(source or re.sub(r"\.(tar|tgz|zip|tar\.gz)$", "", root.name) or "folder", root)
@@ -236,29 +174,31 @@ def list_folder(place, files):
         raise DataError(f"{files.root}: more than one index.csv ({indices[0]}, {indices[1]}); keep one")
     if indices:
         return _list_indexed(files, indices[0])
-    members = [name for name in files.names if is_image(name)]
+    members, left_out = files.pictures()
     if not members:
-        raise DataError(f"{files.root}: no pictures in it; expected identity/image files such as Anna/0001.jpg")
+        why = f"; the first left out: {left_out[0]}" if left_out else ""
+        raise DataError(f"{files.root}: no pictures in it; expected identity/image files such as Anna/0001.jpg{why}")
     split = [member.split("/") for member in members]
     while all(len(parts) > 2 and parts[0] == split[0][0] for parts in split):  # a folder around all people
         split = [parts[1:] for parts in split]
     odd = next((member for member, parts in zip(members, split, strict=True) if len(parts) != 2), None)
     if odd:
         raise DataError(f"{files.root}: {odd} is not of the form identity/image; move it or add an index.csv")
-    return Listing(members, ["/".join(parts) for parts in split], [parts[0] for parts in split], None)
+    paths, people = ["/".join(parts) for parts in split], [parts[0] for parts in split]
+    return Listing(members, paths, people, None, left_out=left_out)
 
 
 def _list_indexed(files, index):
     prefix, where = index[: -len("index.csv")], f"{files.root}: {index}"
     rows, points = read_index(files.read_one(index), where)
+    places = {path: f"{where}, line {line}" for line, path in enumerate(rows, 2)}
     rows = dict(sorted(rows.items()))
-    known = set(files.names)
+    known, listed = set(files.names), {prefix + path for path in rows}
     absent = next((path for path in rows if prefix + path not in known), None)
     if absent is not None:
         raise DataError(f"{where}: names {absent!r}, which is not there; drop the row or add the picture")
-    extra = sum(is_image(name) and name.removeprefix(prefix) not in rows for name in files.names)
-    if extra:
-        log.warning("%s: %d pictures have no row and are left out", where, extra)
+    extra, left_out = files.pictures([name for name in files.names if name not in listed])
+    left_out += [one_line(f"{name}: no row in {index}; add one") for name in extra]
     others = set(next(iter(rows.values()))) - {"path", "identity", *INDEX_LANDMARKS}
     return Listing(
         [prefix + path for path in rows],
@@ -266,9 +206,11 @@ def _list_indexed(files, index):
         [row["identity"] for row in rows.values()],
         np.array([points[path] for path in rows], dtype=np.float32) if points else None,
         {name: as_attribute([row[name] for row in rows.values()]) for name in sorted(others)},
+        left_out,
+        [places[path] for path in rows],
     )
 
 
-def _note_absent(file, absent, listed):
+def note_absent(file, absent, listed):
     if absent > 0:
         log.warning("%s: %d of %d listed images are not there and are left out", file, absent, listed)

@@ -5,11 +5,10 @@ a cache. A handful of pictures of people is no data set. Here the usable ones go
 and nothing is written to disk.
 """
 
-import csv
-import io
 import json
 import re
-import zipfile
+import unicodedata
+from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -17,21 +16,24 @@ from PIL import Image
 from tqdm import tqdm
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.alignment import TEMPLATE, align, similarity, transform_points
-from deepid_lite.faces.cache import fill_frame, hash_set
+from deepid_lite.faces.alignment import TEMPLATE, similarity, transform_points
+from deepid_lite.faces.cache import hash_set, place
 from deepid_lite.faces.dataset import FaceSet
-from deepid_lite.faces.images import BadImage, decode, is_image, open_files
-from deepid_lite.faces.tables import INDEX_LANDMARKS, parse_landmarks
+from deepid_lite.faces.decoding import BadImage, decode
+from deepid_lite.faces.images import is_image, match_paths, open_files, user_path
+from deepid_lite.faces.tables import INDEX_LANDMARKS, POINTS, landmarks_of, parse_landmarks, read_columns
 
 LANDMARK_FILES = ("landmarks.csv", "landmarks.json", "index.csv")  # looked for among the pictures
-POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
-UNREADABLE = (".heic", ".heif", ".avif", ".raw", ".cr2", ".nef", ".dng", ".svg")  # pictures that Pillow does not read
 MOST_PICTURES = 5_000  # 55 kB each, held in memory
-MOST_BYTES = 4 * 2**30  # of all pictures of a zip together
+DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")
 LEAST_EYES = 10  # pixels between the eyes; 40 in the frame, so less is mostly interpolation
-# what cameras and telephones call a picture, whoever it shows
-CAMERAS = {"img", "dsc", "dscn", "dscf", "pxl", "image", "photo", "picture", "pic", "face", "screenshot", "scan"}
+# what cameras, telephones and browsers call a picture, whoever it shows
+CAMERAS = set(
+    "img imag image images dsc dscn dscf pxl gopr cimg p photo foto picture pic pict bild face screenshot scan frame "
+    "fb mvimg whatsapp signal download unnamed received".split()
+)
+MOST_SHARE = 0.9  # of the loose pictures; a beginning that more of them share is nobody's name
 
 
 def read_own_faces(root, landmarks=None, detect=None, aligned=False, progress=None):
@@ -46,7 +48,8 @@ def read_own_faces(root, landmarks=None, detect=None, aligned=False, progress=No
     Attributes: `landmarks from` (the file, the detector, nobody) and `faces found`. DataError: no archive or a harmful
     one, no pictures, landmarks that fit none of them, or no picture that can be used.
     """
-    files, paths, skipped = _list_pictures(Path(root).expanduser())
+    files, paths, skipped = _list_pictures(user_path(root))
+    people = who_is_who(paths)
     points, source = _landmarks_of(files, paths, landmarks)
     if not points and detect is None and not aligned:
         raise DataError(
@@ -56,36 +59,78 @@ def read_own_faces(root, landmarks=None, detect=None, aligned=False, progress=No
     found = {}
     for path, data in tqdm(files.read(paths), total=len(paths), desc="aligning", disable=_hidden(progress)):
         try:
-            found[path] = _place(path, decode(data, path), points.get(path), detect, aligned, source)
+            found[path] = _placed(path, decode(data, path), points.get(path), detect, aligned, source)
         except BadImage as error:
             skipped.append(str(error))
     if not found:
         raise DataError(f"{root}: none of its {len(paths)} pictures can be used; the first: {skipped[-len(paths)]}")
     paths = sorted(found)
-    people = who_is_who(paths)
     names, labels = np.unique([people[path] for path in paths], return_inverse=True)
     frames, marks, origin, count = zip(*(found[path] for path in paths), strict=True)
     images, labels = np.stack(frames), labels.astype(np.int64)
-    attributes = {"landmarks from": np.array(origin), "faces found": np.array(count)}
-    digest = hash_set(images, labels, paths)
-    points = np.stack(marks).astype(np.float32)
-    return FaceSet(images, labels, names.tolist(), points, attributes, paths, "own", digest, skipped)
+    return FaceSet(
+        images=images,
+        labels=labels,
+        names=names.tolist(),
+        landmarks=np.stack(marks).astype(np.float32),
+        attributes={"landmarks from": np.array(origin), "faces found": np.array(count)},
+        paths=paths,
+        source="own",
+        data_hash=hash_set(images, labels, paths),
+        skipped=skipped,
+    )
 
 
 def who_is_who(paths):
-    """{path: person}: the person's folder, or for loose pictures the beginning of their name.
+    """{path: person} of all pictures that are there, whether they can be used or not; capitals do not matter.
 
-    `Anna/1.jpg` and `anna_2.jpg` tell a name; `0001.jpg` and `IMG_1234.jpg` do not: each is then a person of its own.
+    The innermost folder is the person; a folder that is a date (`Ada/2020/1.jpg`) belongs to the one around it. A loose
+    picture is called by what stands before the number at its end: `anna_1.jpg` and `Anna (2).jpg` show anna. Where
+    that tells nobody, as in `0001.jpg`, `IMG_1234.jpg`, or when nearly all loose pictures begin alike, each is a person
+    of its own. When all pictures lie in one folder, their names count if they name two people, one of them twice.
     """
-    parts = {path: PurePosixPath(path).parts for path in paths}
-    while len({p[0] for p in parts.values()}) == 1 and all(len(p) > 1 for p in parts.values()):
-        parts = {path: p[1:] for path, p in parts.items()}  # a folder around all
-    return {path: p[0] if len(p) > 1 else _person(PurePosixPath(p[0]).stem) for path, p in parts.items()}
+    people = {path: folder for path, folder in _folders(paths).items() if folder}
+    loose = _by_beginning([path for path in paths if path not in people])
+    if len(paths) > 1 and len({PurePosixPath(path).parent for path in paths}) == 1 and people:
+        guessed = _by_beginning(paths)
+        counts = Counter(_folded(name) for name in guessed.values())
+        if len(counts) > 1 and max(counts.values()) > 1:
+            people = guessed
+    people |= loose
+    spelled = {}
+    return {path: spelled.setdefault(_folded(people[path]), people[path]) for path in paths}
 
 
-def _person(stem):
-    name = re.sub(r"([\s_.-]*\(?\d+\)?)+$", "", stem).strip(" _.-")
-    return stem if not name or re.split(r"[\s_.-]", name.lower())[0] in CAMERAS else name
+def _folders(paths):
+    """{path: its innermost folder that is no date, None for a loose picture}."""
+    parts = {path: PurePosixPath(path).parts[:-1] for path in paths}
+    inside = {}
+    for folders in parts.values():
+        for depth in range(len(folders)):
+            inside.setdefault(folders[:depth], set()).add(folders[depth])
+    dated = {folder for folder, inner in inside.items() if folder and all(map(DATE.fullmatch, inner))}
+    for path, folders in parts.items():
+        while folders[:-1] in dated:
+            folders = folders[:-1]
+        parts[path] = folders[-1] if folders else None
+    return parts
+
+
+def _by_beginning(paths):
+    """{path: person} by the beginnings of the files' names."""
+    stems = {path: PurePosixPath(path).stem.strip() for path in paths}
+    begins = {path: stem.rstrip("0123456789()").rstrip(" _.-(") for path, stem in stems.items()}
+    counts = Counter(map(_folded, begins.values()))
+
+    def names_nobody(begin):
+        first = re.split(r"[\s_.-]", _folded(begin))[0]
+        return not begin or first in CAMERAS or 1 < len(paths) * MOST_SHARE < counts[_folded(begin)]
+
+    return {path: stems[path] if names_nobody(begin) else begin for path, begin in begins.items()}
+
+
+def _folded(name):
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def read_landmarks(data, where):
@@ -95,30 +140,28 @@ def read_landmarks(data, where):
     five pairs, or pairs by name as detectors print them (left_eye, right_eye, nose, mouth_left, mouth_right).
     """
     try:
-        text = data.decode("utf-8-sig")
-        rows = _json_rows(text) if text.lstrip().startswith(("{", "[")) else _csv_rows(text)
-        table = {path: parse_landmarks(values, f"{where}, {path}") for path, values in rows}
-    except (UnicodeDecodeError, csv.Error, KeyError, TypeError, AttributeError, json.JSONDecodeError):
+        if data.lstrip(b"\xef\xbb\xbf \t\r\n").startswith((b"{", b"[")):
+            rows = _json_rows(json.loads(data.decode("utf-8-sig")))
+            points = parse_landmarks(list(rows.values()), [f"{where}, {path}" for path in rows])
+        else:
+            table = read_columns(data, where)
+            rows, points = [path.strip() for path in table["path"]], landmarks_of(table, where)
+    except (UnicodeDecodeError, KeyError, TypeError, AttributeError, json.JSONDecodeError, RecursionError):
         raise DataError(
             f"{where}: no landmark file; a CSV needs the columns path, {', '.join(INDEX_LANDMARKS)}, "
             'a JSON {"Anna/1.jpg": [[x, y], ... five points]}'
         ) from None
-    if not table:
+    if not len(rows):
         raise DataError(f"{where}: no landmarks in it; give one row for each picture")
-    return table
+    return dict(zip(rows, points, strict=True))
 
 
-def _csv_rows(text):
-    table = csv.DictReader(io.StringIO(text), strict=True)
-    return [(row["path"].strip(), [row[name].strip() for name in INDEX_LANDMARKS]) for row in table]
-
-
-def _json_rows(text):
-    rows = []
-    for path, points in json.loads(text).items():
+def _json_rows(content):
+    rows = {}
+    for path, points in content.items():
         points = points.get("keypoints", points) if isinstance(points, dict) else points
         points = [points[name] for name in POINTS] if isinstance(points, dict) else points
-        rows.append((path, [str(value) for point in points for value in np.atleast_1d(point)]))
+        rows[path] = [str(value) for point in points for value in np.atleast_1d(point)]
     return rows
 
 
@@ -157,6 +200,8 @@ def describe(faces):
         f"{len(faces)} pictures of {len(faces.names)} people; landmarks from "
         + ", ".join(f"{name} ({(origin == name).sum()})" for name in np.unique(origin))
     ]
+    if any("/" not in path for path in faces.paths):
+        lines.append("Loose pictures are called by what stands before the number at the end of their names.")
     several = [path for path, n in zip(faces.paths, faces.attributes["faces found"], strict=True) if n > 1]
     if several:
         lines.append(f"{len(several)} pictures show several faces, the largest was taken: {', '.join(several[:5])}")
@@ -218,29 +263,22 @@ def _list_pictures(root):
     if root.is_file() and is_image(root.name):
         raise DataError(f"{root}: one picture; give the folder or zip that holds all of them")
     files = open_files(root)
-    paths = [name for name in files.names if is_image(name)]
-    unreadable = [name for name in files.names if name.lower().endswith(UNREADABLE)]
+    paths, left_out = files.pictures()
     if not paths:
         kinds = sorted({PurePosixPath(name).suffix or name for name in files.names})
         raise DataError(f"{root}: no pictures in it, only {', '.join(kinds[:5])}; save them as JPEG or PNG")
     if len(paths) > MOST_PICTURES:
         raise DataError(f"{root}: {len(paths):,} pictures, more than {MOST_PICTURES:,}; read them with load_faces")
-    if root.is_file() and zipfile.is_zipfile(root):
-        with zipfile.ZipFile(root) as archive:
-            total = sum(member.file_size for member in archive.infolist())
-        if total > MOST_BYTES:
-            raise DataError(
-                f"{root}: {root.stat().st_size:,} bytes that unpack to {total / 2**30:,.0f} GiB; "
-                "that is no archive of photographs, or too many: send fewer"
-            )
-    return files, paths, [f"{name}: this format cannot be read; save it as JPEG or PNG" for name in unreadable]
+    return files, paths, left_out
 
 
 def _landmarks_of(files, paths, given):
     """({path: (5, 2)}, name of the file that they came from)."""
     if given is not None:
         try:
-            data, where = Path(given).expanduser().read_bytes(), Path(given).name
+            if not (given := user_path(given)).is_file() and given.exists():
+                raise DataError(f"{given}: no plain file; give the file of landmarks")
+            data, where = given.read_bytes(), given.name
         except OSError as error:
             raise DataError(f"{given}: {error.strerror}; give the file of landmarks") from None
     else:
@@ -249,7 +287,9 @@ def _landmarks_of(files, paths, given):
             return {}, ""
         data, where = files.read_one(inside[0]), PurePosixPath(inside[0]).name
     table = read_landmarks(data, where)
-    matched = _match(table, paths)
+    matched = {}
+    for row, path in match_paths(table, paths).items():
+        matched.setdefault(path, table[row])
     if not matched:
         raise DataError(
             f"{where}: none of its {len(table)} rows fits one of the {len(paths)} pictures; "
@@ -258,24 +298,7 @@ def _landmarks_of(files, paths, given):
     return matched, where
 
 
-def _match(table, paths):
-    """Rows and pictures by path; outer folders may be missing on either side as long as it is clear who is meant."""
-    by_end = {}
-    for path in paths:
-        parts = PurePosixPath(path).parts
-        for start in range(len(parts)):
-            by_end.setdefault("/".join(parts[start:]), []).append(path)
-    matched = {}
-    for row, points in table.items():
-        parts = PurePosixPath(row.replace("\\", "/")).parts
-        ends = ("/".join(parts[start:]) for start in range(len(parts)))
-        candidates = next((by_end[end] for end in ends if end in by_end), [])
-        if len(candidates) == 1:
-            matched.setdefault(candidates[0], points)
-    return matched
-
-
-def _place(path, image, points, detect, aligned, source):
+def _placed(path, image, points, detect, aligned, source):
     """One picture -> (frame, its landmarks in the frame, where they came from, faces found); BadImage says why not."""
     height, width = image.shape[:2]
     origin, count = source, 1
@@ -287,15 +310,9 @@ def _place(path, image, points, detect, aligned, source):
     if points is None:
         if not aligned:
             raise BadImage(f"{path}: no row in {source}; add one, or use a detector")
-        return fill_frame(image), TEMPLATE, "nobody: taken as aligned", 1
-    centre = points.mean(0)
-    if (centre < 0).any() or (centre > (width, height)).any():
-        raise BadImage(f"{path}: landmarks outside its {width} x {height} pixels; of another size or picture?")
+        return place(image, None, path), TEMPLATE, "nobody: taken as aligned", 1
     eyes = np.linalg.norm(points[1] - points[0])
+    frame = place(image, points, path)
     if eyes < LEAST_EYES:
         raise BadImage(f"{path}: the face is too small, its eyes are {eyes:.0f} pixels apart and not {LEAST_EYES}")
-    try:
-        frame = align(image, points)
-    except DataError as error:
-        raise BadImage(f"{path}: {error}") from None
     return frame, transform_points(points, similarity(points)), origin, count

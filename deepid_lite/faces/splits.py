@@ -13,7 +13,7 @@ from deepid_lite.errors import DataError
 
 def flagged_people():
     """Identities of the web faces that the leakage audit removed: the same person may be in LFW. See book/results."""
-    text = (resources.files("deepid_lite") / "presets" / "flagged.txt").read_text()
+    text = (resources.files("deepid_lite") / "presets" / "flagged.txt").read_text(encoding="utf-8")
     return frozenset(line.split("#")[0].strip() for line in text.splitlines() if line.split("#")[0].strip())
 
 
@@ -48,7 +48,7 @@ def hold_out(faces, fraction=0.1, seed=0, min_images=2):
     return net, held_out
 
 
-def halves(labels, seed=1):
+def split_people(labels, seed=1):
     """Mask (N,): true for the images of a random half of the people. One half fits, the other half chooses."""
     people = np.unique(labels)
     return np.isin(labels, np.random.default_rng(seed).permutation(people)[: (len(people) + 1) // 2])

@@ -11,7 +11,7 @@ import numpy as np
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.alignment import FRAME
-from deepid_lite.faces.splits import halves, renumber
+from deepid_lite.faces.splits import renumber, split_people
 from deepid_lite.registry import Claim, claims, study
 from deepid_lite.studies.codes import table_4
 from deepid_lite.verification import ensemble as nets_joined
@@ -97,7 +97,7 @@ def _by_steps(steps, names):
 
 def _tried_components(held_out, labels, seed):
     """Accuracy in percent on validation people of all nets together, for several numbers of PCA components."""
-    fits = halves(labels)
+    fits = split_people(labels)
     fit, other = (np.concatenate([f[side] for f in held_out.values()], axis=1) for side in (fits, ~fits))
     scored = renumber(labels[~fits])
     pairs = make_pairs(scored, per_fold=pairs_a_fold(scored), seed=seed)

@@ -9,7 +9,7 @@ import numpy as np
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces import splits
-from deepid_lite.faces.celeba_labels import celeba_attributes
+from deepid_lite.faces.celeba import celeba_attributes
 from deepid_lite.faces.layouts import default_root
 from deepid_lite.neurons.selectiveness import (
     coin_labels,
@@ -91,7 +91,7 @@ def attributes(setup, folder=None, seed=0, with_lbp=True):
     part, rows, names, targets = attribute_labels(setup, folder)
     faces = getattr(setup, part)
     labels = splits.renumber(faces.labels[rows])
-    firsts = {"random": split_images(np.zeros(len(rows)), seed), "people": splits.halves(labels, seed)}
+    firsts = {"random": split_images(np.zeros(len(rows)), seed), "people": splits.split_people(labels, seed)}
     tested, missing = testable(targets, firsts.values(), names, ATTRIBUTE_LEAST)
     names, targets = [names[a] for a in tested], targets[:, tested]
     if not names:

@@ -11,7 +11,8 @@ import numpy as np
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.cache import cache_folder
-from deepid_lite.faces.dataset import FaceSet, load_faces
+from deepid_lite.faces.dataset import FaceSet
+from deepid_lite.faces.loading import load_faces
 from deepid_lite.files import replacing
 from deepid_lite.verification.benchmarks import benchmark
 from deepid_lite.verification.ensemble import Ensemble, any_model
@@ -114,14 +115,14 @@ def join(first, second):
     both = first.attributes.keys() & second.attributes.keys()
     digest = hashlib.sha256(f"{first.data_hash} {second.data_hash}".encode()).hexdigest()
     return FaceSet(
-        np.concatenate([first.images, second.images]),
-        np.concatenate([first.labels, second.labels + len(first.names)]),
-        names,
-        np.concatenate([first.landmarks, second.landmarks]),
-        {name: np.concatenate([first.attributes[name], second.attributes[name]]) for name in sorted(both)},
-        [*first.paths, *second.paths],
-        first.source,
-        digest,
+        images=np.concatenate([first.images, second.images]),
+        labels=np.concatenate([first.labels, second.labels + len(first.names)]),
+        names=names,
+        landmarks=np.concatenate([first.landmarks, second.landmarks]),
+        attributes={name: np.concatenate([first.attributes[name], second.attributes[name]]) for name in sorted(both)},
+        paths=[*first.paths, *second.paths],
+        source=first.source,
+        data_hash=digest,
     )
 
 

@@ -15,9 +15,10 @@ import numpy as np
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces import cache as facecache
-from deepid_lite.faces.dataset import FaceSet, load_faces
-from deepid_lite.faces.images import is_image, open_files
+from deepid_lite.faces.dataset import FaceSet
+from deepid_lite.faces.images import open_files
 from deepid_lite.faces.layouts import Listing, default_root
+from deepid_lite.faces.loading import load_faces
 from deepid_lite.faces.tables import read_text
 from deepid_lite.verification import blufr, evaluation, youtube_faces
 from deepid_lite.verification.model import face_features
@@ -198,7 +199,7 @@ def cfp(root=None, kind="FP", seed=0):
     if indexed:
         faces = load_faces("folder", images)
     else:
-        paths = [name for name in open_files(images).names if is_image(name)]
+        paths, _ = open_files(images).pictures()
         faces = load_listing("cfp", images, Listing(paths, paths, [path.split("/")[0] for path in paths], None))
     facts = {"kind": kind, "alignment": "by index.csv" if indexed else "none, pictures as they are"}
     return Benchmark("cfp", faces, read_cfp(root, faces.paths, kind), facts=facts)
@@ -320,22 +321,8 @@ def load_listing(source, folder, listing):
     if listing.landmarks is not None:
         digest.update(np.ascontiguousarray(listing.landmarks).tobytes())
     cache, stem = facecache.cache_folder(), f"{source}-{digest.hexdigest()[:16]}"
-    stored = facecache.read_set(cache, stem)
-    if stored is None:
-        payloads = ((row, (folder / member).read_bytes()) for row, member in enumerate(listing.members))
-        stored = facecache.build_set(source, listing, payloads, cache, stem)
-    images, side = stored
-    return FaceSet(
-        images,
-        side["labels"],
-        side["names"].tolist(),
-        side["landmarks"],
-        {},
-        side["paths"].tolist(),
-        source,
-        str(side["data_hash"]),
-        side["skipped"].tolist(),
-    )
+    payloads = ((row, (folder / member).read_bytes()) for row, member in enumerate(listing.members))
+    return facecache.read_set(cache, stem) or facecache.build_set(source, listing, payloads, cache, stem)
 
 
 def _folder(data, root, places):

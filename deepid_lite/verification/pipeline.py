@@ -10,7 +10,7 @@ import torch
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces import splits
-from deepid_lite.faces.dataset import load_faces
+from deepid_lite.faces.loading import load_faces
 from deepid_lite.faces.regions import by_name, crop
 from deepid_lite.nets.recipe import for_region
 from deepid_lite.nets.training import train

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.splits import halves, renumber
+from deepid_lite.faces.splits import renumber, split_people
 from deepid_lite.verification import metrics
 from deepid_lite.verification.ensemble import COMPONENTS
 from deepid_lite.verification.pairs import make_pairs, pairs_a_fold
@@ -71,7 +71,7 @@ class ValidationScore:
     """
 
     def __init__(self, features, labels, per_fold=None, seed=0, each=EACH):
-        fits = halves(labels)
+        fits = split_people(labels)
         scored = renumber(labels[~fits])
         self.labels = renumber(labels[fits])
         self.pairs = make_pairs(scored, per_fold=per_fold or pairs_a_fold(scored), seed=seed)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from deepid_lite.cli.search import search_app
 from deepid_lite.errors import DataError
-from deepid_lite.faces.dataset import load_faces
+from deepid_lite.faces.loading import load_faces
 from deepid_lite.neurons import codes
 from deepid_lite.neurons.gallery import Gallery
 from deepid_lite.verification.model import face_features, pretrained, weights_hash

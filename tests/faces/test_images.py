@@ -1,9 +1,13 @@
 """Reading folders and archives, and turning any picture into RGB."""
 
+import errno
 import gzip
 import io
+import os
+import re
 import struct
 import tarfile
+import tracemalloc
 import zipfile
 import zlib
 
@@ -14,7 +18,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.images import BadImage, decode, fingerprint, open_files
+from deepid_lite.faces.decoding import BadImage, decode
+from deepid_lite.faces.images import fingerprint, open_files
 
 FILES = {"a/1.jpg": b"one", "a/2.jpg": b"two" * 999, "b/c/3.jpg": b"", "index.csv": b"path\n"}
 
@@ -147,6 +152,160 @@ def test_links_and_encrypted_members_in_a_zip_are_refused(tmp_path):
     with pytest.raises(DataError) as caught:
         open_files(tmp_path / "y.zip")
     one_line(caught, "encrypted")
+
+
+def test_a_hard_link_is_its_target_once_more_and_the_advice_for_other_links_helps(tmp_path):
+    """`tar -h` stores a symbolic link to a file of the same tree as a hard link."""
+    as_folder(tmp_path / "set")
+    os.link(tmp_path / "set/a/2.jpg", tmp_path / "set/a/9.jpg")
+    (tmp_path / "set/a/8.jpg").symlink_to("1.jpg")
+    with tarfile.open(tmp_path / "x.tar", "w") as tar:
+        tar.add(tmp_path / "set", "set")
+    with pytest.raises(DataError) as caught:
+        open_files(tmp_path / "x.tar")
+    assert re.search(r"\(tar -h\)$", one_line(caught, "a/8.jpg"))
+    with tarfile.open(tmp_path / "x.tar", "w", dereference=True) as tar:
+        tar.add(tmp_path / "set", "set")
+    found = dict((files := open_files(tmp_path / "x.tar")).read(files.names))
+    links = {"a/8.jpg": FILES["a/1.jpg"], "a/9.jpg": FILES["a/2.jpg"]}
+    assert found == {f"set/{name}": data for name, data in (FILES | links).items()}
+
+
+def test_pictures_are_told_by_their_first_bytes_and_what_is_left_out_is_named(tmp_path):
+    endings = {
+        "jpg": "JPEG",
+        "jfif": "JPEG",
+        "JPE": "JPEG",
+        "": "PNG",
+        "img": "WEBP",
+        "txt": "GIF",
+        "x": "TIFF",
+        "y": "BMP",
+    }
+    pictures = {f"a/{form}.{end}".rstrip("."): encode(drawing(), form) for end, form in endings.items()}
+    foreign = {
+        "b/1.HEIC": b"\0\0\0\x18ftypheic" + bytes(99), "b/2.avif": b"\0\0\0\x18ftypavif", "b/3": b"\0\0\0\x18ftypmif1",
+        "b/4.svg": b"<svg/>", "b/5.mp4": bytes(99), "b/6": b"", "b/7.heic": b"x", "b/8.zip": b"PK\3\4\0",
+    }  # fmt: skip
+    silent = {"index.csv": b"path\n", "b/notes.txt": b"BMW, P5, RIFF", "Thumbs.db": bytes(9), "a/.DS_Store": bytes(9)}
+    for name, data in (pictures | foreign | silent).items():
+        (tmp_path / "f" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "f" / name).write_bytes(data)
+    (tmp_path / "x.tgz").write_bytes(tar_bytes(pictures | foreign | silent, "w:gz"))
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        for name, data in (pictures | foreign | silent).items():
+            archive.writestr(name, data)
+    for root in ("f", "x.tgz", "x.zip"):
+        found, left_out = open_files(tmp_path / root).pictures()
+        assert found == sorted(pictures)
+        assert [line.split(": ")[0] for line in left_out] == sorted(foreign) and "JPEG or PNG" in left_out[0]
+
+
+def test_what_in_a_folder_cannot_be_opened_is_named(tmp_path, monkeypatch):
+    as_folder(tmp_path)
+    os.mkfifo(tmp_path / "a" / "pipe.jpg")
+    (tmp_path / "a" / "gone.jpg").symlink_to("nowhere")
+    scandir = os.scandir
+
+    def closed(folder):  # root may open everything
+        if str(folder).endswith("/b"):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(folder))
+        return scandir(folder)
+
+    before = fingerprint(tmp_path)
+    monkeypatch.setattr(os, "scandir", closed)
+    files = open_files(tmp_path)
+    assert files.names == ["a/1.jpg", "a/2.jpg", "index.csv"] and fingerprint(tmp_path) != before
+    assert [line.split(": ")[0] for line in files.left_out] == ["a/gone.jpg", "a/pipe.jpg", "b"]
+    assert "Permission denied" in files.left_out[2]
+    with pytest.raises(DataError) as caught:
+        open_files(tmp_path / "b")
+    one_line(caught, tmp_path / "b", "Permission denied")
+
+
+def test_a_name_with_line_breaks_and_escapes_is_told_in_one_line_that_a_terminal_can_print(tmp_path):
+    name = "a\x1b[2J\ndeepid: all is well\udce9.png"
+    with pytest.raises(BadImage) as caught:
+        decode(b"", name)
+    assert (
+        str(caught.value).startswith("a\\x1b[2J\\ndeepid: all is well\\udce9.png: ") and str(caught.value).isprintable()
+    )
+    (tmp_path / "x.tar").write_bytes(tar_bytes({"1.jpg": b"x", name.replace("png", "heic"): bytes(9)}))
+    assert open_files(tmp_path / "x.tar").pictures()[1][0].isprintable()
+
+
+def test_what_is_neither_a_file_nor_a_folder_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for root in (tmp_path / "pipe", "/dev/zero"):
+        for read in (open_files, fingerprint):
+            with pytest.raises(DataError) as caught:
+                read(root)
+            one_line(caught, root, "plain file")
+
+
+# limits hold for what comes out, whatever an archive says
+
+
+def lying_zip(path, method):
+    """Two megabytes of zeros that are said to be a thousand bytes."""
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("a/1.jpg", bytes(2_000_000))
+    data = bytearray(path.read_bytes())
+    for start, offset in ((data.find(b"PK\x01\x02"), 24), (0, 22)):
+        struct.pack_into("<I", data, start + offset, 1000)
+    path.write_bytes(data)
+    return path
+
+
+def peak(work):
+    tracemalloc.start()
+    try:
+        work()
+    finally:
+        most = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    return most
+
+
+def test_a_zip_that_says_less_than_comes_out(tmp_path):
+    files = open_files(lying_zip(tmp_path / "x.zip", zipfile.ZIP_DEFLATED))
+
+    def read():
+        with pytest.raises(DataError, match="corrupt"):
+            files.read_one("a/1.jpg")
+
+    assert peak(read) < 500_000
+    for method in (zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA):
+        with pytest.raises(DataError, match="rare way"):
+            open_files(lying_zip(tmp_path / "y.zip", method))
+
+
+@pytest.mark.parametrize("format", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+@pytest.mark.parametrize("mode", ["w", "w:gz"])
+def test_a_tar_whose_headers_are_huge(format, mode, tmp_path):
+    with tarfile.open(tmp_path / "x.tar", mode, format=format) as tar:
+        tar.addfile(tarfile.TarInfo("a" * 20_000_000))
+
+    def read():
+        with pytest.raises(DataError, match="header of"):
+            open_files(tmp_path / "x.tar")
+
+    assert peak(read) < 1_000_000
+
+
+def test_archives_that_unpack_to_far_more_than_photographs_do(tmp_path, monkeypatch):
+    monkeypatch.setattr("deepid_lite.faces.images.FREE_BYTES", 1_000_000)
+    bomb = {f"{n}.jpg": bytes(1_000_000) for n in range(9)}
+    (tmp_path / "x.tgz").write_bytes(tar_bytes(bomb, "w:gz"))
+    with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in bomb.items():
+            archive.writestr(name, data)
+    for name in ("x.tgz", "x.zip"):
+        with pytest.raises(DataError) as caught:
+            open_files(tmp_path / name)
+        one_line(caught, name, "no archive of photographs")
+    (tmp_path / "x.tar").write_bytes(tar_bytes(bomb))
+    assert len(open_files(tmp_path / "x.tar").names) == 9  # it is as large as what is in it
 
 
 @pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
@@ -315,7 +474,7 @@ def test_truncated_pictures_are_named(form):
 
 def test_bytes_that_are_no_picture_are_named():
     eps = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n"  # Pillow would start Ghostscript for it
-    for data in (b"", b"hello", bytes(1000), eps, None):
+    for data in (b"", b"hello", bytes(1000), eps, "Permission denied"):
         with pytest.raises(BadImage) as caught:
             decode(data, "a/1.jpg")
         one_line(caught, "a/1.jpg")
@@ -343,6 +502,7 @@ def test_a_member_beyond_any_picture_is_not_read(tmp_path, monkeypatch):
         folder = tmp_path / make.__name__
         folder.mkdir()
         files = open_files(make(folder))
-        assert dict(files.read(files.names))["a/2.jpg"] is None
+        assert "larger than" in dict(files.read(files.names))["a/2.jpg"]
+        assert dict(files.read(files.names, 3))["a/2.jpg"] == b"two"
         with pytest.raises(DataError):
             files.read_one("a/2.jpg")

@@ -5,7 +5,7 @@ import pytest
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.dataset import FaceSet
-from deepid_lite.faces.splits import flagged_people, halves, hold_out, renumber
+from deepid_lite.faces.splits import flagged_people, hold_out, renumber, split_people
 
 
 def people(names_and_counts):
@@ -13,7 +13,15 @@ def people(names_and_counts):
     labels = np.repeat(np.arange(len(names)), [count for _, count in names_and_counts])
     n = len(labels)
     zeros = np.zeros((n, 144, 128, 3), np.uint8)
-    return FaceSet(zeros, labels, names, np.zeros((n, 5, 2), np.float32), {}, [str(i) for i in range(n)], "made")
+    return FaceSet(
+        images=zeros,
+        labels=labels,
+        names=names,
+        landmarks=np.zeros((n, 5, 2), np.float32),
+        attributes={},
+        paths=[str(i) for i in range(n)],
+        source="made",
+    )
 
 
 @pytest.fixture
@@ -87,9 +95,9 @@ def test_a_set_that_cannot_be_split_is_refused():
         hold_out(people([("name-a", 3), ("name-b", 3)]), fraction=1.5)
 
 
-def test_halves_split_people_not_images():
+def test_split_people_splits_people_not_images():
     labels = np.repeat(np.arange(9), 4)
-    mask = halves(labels)
+    mask = split_people(labels)
     assert len(set(labels[mask])) == 5 and not set(labels[mask]) & set(labels[~mask])
 
 

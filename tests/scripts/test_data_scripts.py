@@ -158,7 +158,7 @@ def test_lfw_is_fetched_checked_and_converted(server, tmp_path, capsys):
 
 
 def test_load_faces_reads_what_lfw_py_leaves(server, tmp_path):
-    from deepid_lite.faces.dataset import load_faces
+    from deepid_lite.faces.loading import load_faces
 
     assert lfw.main([str(tmp_path)], **small_lfw(server)) == 0
     found = load_faces("lfw", tmp_path, cache=False)
@@ -166,7 +166,7 @@ def test_load_faces_reads_what_lfw_py_leaves(server, tmp_path):
 
 
 def test_load_faces_reads_what_celeba_py_leaves(server, tmp_path):
-    from deepid_lite.faces.dataset import load_faces
+    from deepid_lite.faces.loading import load_faces
 
     assert celeba.main([str(tmp_path)], **small_celeba(server)) == 0
     found = load_faces("celeba", tmp_path, part="train", cache=False)

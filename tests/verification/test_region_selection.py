@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.splits import halves
+from deepid_lite.faces.splits import split_people
 from deepid_lite.verification.region_selection import ValidationScore, greedy, select
 
 NAMES = ("a", "b", "c", "d", "e")
@@ -94,6 +94,6 @@ def test_the_scored_half_is_not_fitted(people):
     used = np.union1d(score.pairs.first, score.pairs.second)
     assert used.max() < len(labels) - len(score.labels), "a pair outside the half that is scored"
     shuffled = labels.copy()
-    other = ~halves(labels)
+    other = ~split_people(labels)
     shuffled[other] = np.random.default_rng(1).permutation(labels[other])
     assert abs(ValidationScore(features, shuffled, per_fold=60)(("eyes", "mouth")) - 50) < 12

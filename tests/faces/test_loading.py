@@ -17,9 +17,10 @@ from PIL import Image, ImageDraw
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces import cache as facecache
-from deepid_lite.faces import dataset as faces
+from deepid_lite.faces import loading as faces
 from deepid_lite.faces.alignment import FRAME, TEMPLATE, align, similarity, transform_points
-from deepid_lite.faces.dataset import FaceSet, load_faces
+from deepid_lite.faces.dataset import FaceSet
+from deepid_lite.faces.loading import load_faces
 from deepid_lite.faces.synthetic import people as synthetic
 
 LFW = {"Ann_Lee": 3, "Bo": 1, "Cy_Ng": 2}
@@ -326,7 +327,7 @@ def test_celeba_lists_that_do_not_match(tmp_path):
         ("list_eval_partition.txt", "000004.jpg 1", "000004.jpg 7", ["line 4", "'7'"]),
         ("list_eval_partition.txt", "000004.jpg 1\n", "", ["000004.jpg"]),
         ("list_attr_celeba.txt", "000002.jpg -1  1", "000002.jpg -1  0", ["line 4", "'0'"]),
-        ("list_attr_celeba.txt", "000002.jpg -1  1", "000002.jpg -1", ["line 4", "1 values where 2"]),
+        ("list_attr_celeba.txt", "000002.jpg -1  1", "000002.jpg -1", ["line 4", "2 values where 3"]),
         ("list_attr_celeba.txt", "6\nMale", "7\nMale", ["6 rows", "7"]),
         ("list_landmarks_align_celeba.txt", "6\nlefteye", "lefteye", ["line 1"]),
         ("list_landmarks_align_celeba.txt", "000005.jpg  ", "000005.jpg  x", ["line 7"]),
@@ -408,8 +409,8 @@ def test_webfaces_from_the_environment(tmp_path, monkeypatch):
         ("amy/0001.webp,amy", "../amy/0001.webp,amy", ["'../amy/0001.webp'", "not there"]),
         ("amy/0001.webp,amy", "amy/0000.webp,amy", ["line 5", "twice"]),
         ("amy/0001.webp,amy", "amy/0001.webp,", ["line 5", "no identity"]),
-        ("amy/0001.webp,amy,drawn,", "amy/0001.webp,amy,", ["line 5", "14 values"]),
-        ("amy/0001.webp,amy,drawn,", "amy/0001.webp,amy,drawn,,", ["line 5", "14 values"]),
+        ("amy/0001.webp,amy,drawn,", "amy/0001.webp,amy,", ["line 5", "where 14 are"]),
+        ("amy/0001.webp,amy,drawn,", "amy/0001.webp,amy,drawn,,", ["line 5", "where 14 are"]),
         ("amy/0001.webp,amy,drawn,23,", "amy/0001.webp,amy,drawn,23,x", ["line 5", "not ten numbers"]),
         ("nose_x", "nase_x", ["path, identity", "nose_x"]),
         ("path,identity", "file,identity", ["path, identity"]),
@@ -571,7 +572,7 @@ def test_odd_pictures_are_accepted(tmp_path):
 
 
 def test_enormous_pictures_and_landmarks_outside_count_as_broken(tmp_path, monkeypatch):
-    monkeypatch.setattr("deepid_lite.faces.images.MAX_PIXELS", 100)
+    monkeypatch.setattr("deepid_lite.faces.decoding.MAX_PIXELS", 100)
     with pytest.raises(DataError) as caught:
         load_faces("folder", _written(tmp_path / "set", crowd(5)))
     one_line(caught, "5 of 5", "megapixels")
@@ -712,7 +713,7 @@ def test_an_interrupted_build_leaves_nothing(error, tmp_path, monkeypatch):
 SLOW = """
     import sys, time
     from deepid_lite.faces import cache as facecache
-    from deepid_lite.faces.dataset import load_faces
+    from deepid_lite.faces.loading import load_faces
     decode = facecache.decode
     def slow(data, name):
         time.sleep(0.05)
@@ -726,21 +727,20 @@ def test_a_killed_build_leaves_nothing_under_the_final_name(tmp_path):
     root, cache = _written(tmp_path / "set", crowd()), tmp_path / "cache"
     child = subprocess.Popen([sys.executable, "-c", textwrap.dedent(SLOW), str(root)])
     deadline = time.time() + 60
-    while not list(cache.glob(".*.part")) and time.time() < deadline:
+    while not list(cache.glob(".*.part*")) and time.time() < deadline:
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
     child.wait()
     left = list(cache.iterdir())
-    assert left and all(file.suffix == ".part" for file in left)
-    os.utime(left[0], (0, 0))
+    assert left and all(file.name.startswith(".") for file in left)
     assert len(load_faces(root)) == 200
-    assert not list(cache.glob(".*.part"))  # the old part is swept away
+    assert sorted(file.suffix for file in cache.iterdir()) == [".npy", ".npz"]  # the old part is swept away
 
 
 FULL = """
     import resource, sys
     from deepid_lite.errors import DataError
-    from deepid_lite.faces.dataset import load_faces
+    from deepid_lite.faces.loading import load_faces
     resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))
     try:
         load_faces(sys.argv[1])
@@ -780,6 +780,99 @@ def test_progress_is_shown_only_when_asked_or_on_a_terminal(tmp_path, capfd):
     assert capfd.readouterr().err == ""
     load_faces(root, cache=False, progress=True)
     assert "20/20" in capfd.readouterr().err
+
+
+def test_no_home_is_one_line(tmp_path, monkeypatch):
+    monkeypatch.delenv("DEEPID_CACHE")
+    monkeypatch.setattr(facecache.Path, "home", lambda: (_ for _ in ()).throw(RuntimeError("no home")))
+    with pytest.raises(DataError) as caught:
+        load_faces("synthetic", part="test", limit=8)
+    one_line(caught, "DEEPID_CACHE")
+    for name, value in (("source", "~nobodyhere/x"), ("DEEPID_CACHE", "~nobodyhere/x")):
+        if name == "DEEPID_CACHE":
+            monkeypatch.setenv(name, value)
+        with pytest.raises(DataError) as caught:
+            load_faces("synthetic" if name == "DEEPID_CACHE" else value)
+        one_line(caught, "~nobodyhere/x", "no such home")
+
+
+def test_a_cache_whose_pixels_are_no_longer_those_is_built_again(tmp_path):
+    """Zeros, as a crash leaves them where nothing was synced, of the right length."""
+    root = _written(tmp_path / "set", crowd())
+    first = load_faces(root)
+    wanted = np.array(first.images)
+    pixels = next((tmp_path / "cache").glob("*.npy"))
+    for start in (4096, pixels.stat().st_size - 60_000):
+        with open(pixels, "r+b") as file:
+            file.seek(start)
+            file.write(bytes(min(500_000, pixels.stat().st_size - start)))
+        again = load_faces(root)
+        assert np.array_equal(again.images, wanted) and again.data_hash == first.data_hash
+    side = next((tmp_path / "cache").glob("*.npz"))
+    with np.load(side) as stored:
+        np.savez_compressed(side.with_suffix(".new.npz"), **{k: v for k, v in stored.items() if k != "skipped"})
+    side.with_suffix(".new.npz").replace(side)
+    assert np.array_equal(load_faces(root).images, wanted)
+
+
+def test_attributes_of_any_name_come_back_from_the_cache(tmp_path):
+    files = web_files()
+    files["web/index.csv"] = files["web/index.csv"].replace("source,age", "labels,attribute 0")
+    write_tar(tmp_path / "web.tar", files)
+    for _ in range(2):
+        found = load_faces(tmp_path / "web.tar")
+        assert set(found.attributes) == {"labels", "attribute 0"} and found.labels.tolist() == [0, 0, 0, 1, 1]
+        np.testing.assert_array_equal(found.attributes["attribute 0"], [22, 23, 24, 20, np.nan])
+
+
+# ---------------------------------------------------------------------------------- what is left out
+
+
+def test_what_is_left_out_is_named_each_time(tmp_path, caplog):
+    files = crowd(20) | {
+        "p00/phone.heic": b"\0\0\0\x18ftypheic",
+        "p01/x.jfif": encode(Image.new("RGB", (9, 9)), "JPEG"),
+    }
+    root = _written(tmp_path / "set", files)
+    os.mkfifo(root / "p02" / "pipe.png")
+    for cache in (False, None, None):
+        caplog.clear()
+        found = load_faces(root, cache=cache)
+        assert len(found) == 21 and "p01/x.jfif" in found.paths
+        assert [line.split(": ")[0] for line in found.skipped] == ["p00/phone.heic", "p02/pipe.png"]
+        assert all(line in caplog.text for line in found.skipped)
+
+
+def test_pictures_without_a_row_or_with_another_name_are_left_out_by_name(tmp_path):
+    write_tar(tmp_path / "web.tar", web_files() | {"web/zed/new.png": encode(Image.new("RGB", (9, 9)))})
+    found = load_faces(tmp_path / "web.tar")
+    assert len(found) == 5 and found.skipped == ["web/zed/new.png: no row in web/index.csv; add one"]
+    root = lfw_as_folder(tmp_path / "lfw")
+    write_files(root, {"lfw/Bo/holiday.jpg": encode(Image.new("RGB", (9, 9)))})
+    found = load_faces("lfw", root)
+    assert len(found) == 6 and len(found.skipped) == 1 and found.skipped[0].startswith("Bo/holiday.jpg: not named")
+
+
+# --------------------------------------------------------------------- landmarks of another size
+
+
+def test_landmarks_of_smaller_pictures_are_refused_by_the_whole_set(tmp_path):
+    """One face in the upper left is somebody at the border, all of them are a wrong scale."""
+
+    def files(factors):
+        marks = [points_of(n) for n in range(len(factors))]
+        rows = [",".join(map(str, (p * f).ravel())) for p, f in zip(marks, factors, strict=True)]
+        index = [COLUMNS, *(f"{n}/1.png,{n},drawn,1,{row}" for n, row in enumerate(rows))]
+        images = {f"{n}/1.png": encode(picture(points)) for n, points in enumerate(marks)}
+        return images | {"index.csv": "\n".join(index)}
+
+    for number, factor in enumerate((0.5, 0.7, 112 / 250)):
+        root = _written(tmp_path / str(number), files([factor] * 6))
+        with pytest.raises(DataError) as caught:
+            load_faces(root)
+        one_line(caught, root, "index.csv, line 2", "0/1.png", "smaller pictures")
+    assert len(load_faces(_written(tmp_path / "some", files([0.5, 1, 0.5, 0.5, 0.5, 0.5])))) == 6
+    assert len(load_faces(_written(tmp_path / "right", files([1] * 6)))) == 6
 
 
 # --------------------------------------------------------------------------------------------- FaceSet

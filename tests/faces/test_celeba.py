@@ -1,4 +1,4 @@
-"""Attribute labels: every kind of list that CelebA's come in, LFW's predicted table, and what is wrong with them."""
+"""Attribute labels: every kind of list that CelebA's come in, and what is wrong with them."""
 
 import os
 import types
@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.celeba_labels import CELEBA_ATTRIBUTES, celeba_attributes, predicted_attributes
-from deepid_lite.faces.dataset import FaceSet, load_faces
+from deepid_lite.faces.celeba import CELEBA_ATTRIBUTES, celeba_attributes
+from deepid_lite.faces.dataset import FaceSet
 
 rng = np.random.default_rng(0)
 NAMES = [f"{n:06d}.jpg" for n in range(1, 9)]
@@ -20,7 +20,15 @@ def face_set(paths, kind, /, **attributes):
     n = len(paths)
     images = np.zeros((n, 144, 128, 3), np.uint8)
     columns = {name: np.array(values) for name, values in attributes.items()}
-    return FaceSet(images, np.zeros(n, int), ["one"], np.zeros((n, 5, 2), np.float32), columns, paths, kind)
+    return FaceSet(
+        images=images,
+        labels=np.zeros(n, int),
+        names=["one"],
+        landmarks=np.zeros((n, 5, 2), np.float32),
+        attributes=columns,
+        paths=paths,
+        source=kind,
+    )
 
 
 def signs(names, announced=None, truth=TRUTH):
@@ -92,7 +100,7 @@ def flipped(name, column=MALE):
         ("attractive_male_all.csv", table(NAMES[:1]).replace("2,", "2,1,", 1), ("line 2", "5 values", "4")),
         ("attractive_male_all.csv", table(NAMES[:1]) + "000002.jpg,1,0,7\n", ("line 3", "'7'")),
         ("attr_val_01.txt", bits(NAMES[2:4])[:-5], ("line 2", "41")),
-        ("attr_val_01.txt", bits(NAMES[2:3]) + "\n" + bits(NAMES[3:4]), ("line 2", "0 values")),
+        ("attr_val_01.txt", bits(NAMES[2:3]) + "\n" + bits(NAMES[3:4])[:-4], ("line 3", "40 values")),
         ("attr_val_01.txt", bits(NAMES[2:3]).replace(" 1", " -1", 1), ("line 1", "'-1'")),
         ("list_attr_first20000.txt", signs(NAMES[:2]).replace("-1", "0", 1), ("line 3", "'0'")),
         ("list_attr_first20000.txt", signs(NAMES[:2], announced=1), ("2 rows", "announces 1")),
@@ -127,62 +135,12 @@ def test_no_labels_to_be_had(folder, tmp_path):
         celeba_attributes(face_set(NAMES, "celeba"), empty)
 
 
-LFW = ["Ann_Lee/Ann_Lee_0001.jpg", "Ann_Lee/Ann_Lee_0002.jpg", "Bo_Ek/Bo_Ek_0001.jpg", "Cy_Oh/Cy_Oh_0001.jpg"]
-SCORES = "image,Bald,Male,race\nBo_Ek_0001,0.5,0.9,x\nAnn_Lee_0002,0.51,1,y\nAnn_Lee_0001,0,0.0001,\n"
-
-
-@pytest.fixture
-def scores(tmp_path):
-    (tmp_path / "scores.csv").write_text(SCORES)
-    return tmp_path / "scores.csv"
-
-
-def test_predicted_scores_become_labels(scores):
-    found = predicted_attributes(face_set(LFW, "lfw"), scores, ["Male", "Bald"])
-    assert list(found) == ["Male", "Bald"] and found["Male"].dtype == np.float32
-    np.testing.assert_array_equal(found["Male"], [0, 1, 1, np.nan])
-    np.testing.assert_array_equal(found["Bald"], [0, 1, 0, np.nan])
-    np.testing.assert_array_equal(predicted_attributes(face_set(LFW, "lfw"), scores, "Bald")["Bald"], found["Bald"])
-    assert predicted_attributes(face_set(LFW, "lfw"), scores, []) == {}
-
-
-@pytest.mark.parametrize(
-    "content, columns, told",
-    [
-        (SCORES, ["Bald", "Smiling"], "'Smiling'"),
-        (SCORES, ["race"], "'race'"),
-        (SCORES.replace("image", "picture"), ["Male"], "line 1"),
-        ("image,race\nAnn_Lee_0001,x\n", ["race"], "line 1"),
-        ("", ["Male"], "line 1"),
-        (SCORES.replace("0.51", "1.51"), ["Bald"], "line 3"),
-        (SCORES.replace("0.51", "nan"), ["Bald"], "line 3"),
-        (SCORES.replace("0.51", "much"), ["Bald"], "'much'"),
-        (SCORES.replace("0.51,1,y", "0.51,1"), ["Bald"], "line 3: 3 values"),
-        (SCORES.replace("Bo_Ek", "Ann_Lee"), ["Bald"], "line 4: Ann_Lee_0001 is listed twice"),
-        (SCORES.replace("Ann", "An").replace("Bo", "B"), ["Bald"], "any of the 4 faces"),
-    ],
-)
-def test_wrong_tables_of_scores(tmp_path, content, columns, told):
-    (tmp_path / "scores.csv").write_text(content)
-    with pytest.raises(DataError) as caught:
-        predicted_attributes(face_set(LFW, "lfw"), tmp_path / "scores.csv", columns)
-    assert told in str(caught.value) and "scores.csv" in str(caught.value) and "\n" not in str(caught.value)
-
-
-def test_no_table_of_scores(tmp_path):
-    with pytest.raises(DataError, match="no such file"):
-        predicted_attributes(face_set(LFW, "lfw"), tmp_path / "absent.csv", ["Male"])
-
-
 @pytest.mark.real
 def test_real_labels():
     root = os.environ.get("DEEPID_DATA")
     if not root:
         pytest.skip("DEEPID_DATA is not set")
     index = os.path.join(root, "celeba_labels")
-    lfw = load_faces("lfw", limit=300)
-    predicted = predicted_attributes(lfw, os.path.join(root, "lfw_attributes_predicted.csv"), ["Male", "Eyeglasses"])
-    assert np.isfinite(predicted["Male"]).sum() > 280 and 0.4 < np.nanmean(predicted["Male"]) < 0.95
     names = [f"{n:06d}.jpg" for n in (1, 2, 3, 182638, 202599, 100000)]
     found = celeba_attributes(types.SimpleNamespace(source="celeba", paths=names), index)
     np.testing.assert_array_equal(found["Male"][:3], [0, 0, 1])  # as the official list has it
