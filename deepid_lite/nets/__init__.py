@@ -12,6 +12,6 @@ __getattr__, __dir__, __all__ = lazy_loader.attach(
         "layers": ["LocallyConnected2d"],
         "losses": ["TwoSignals"],
         "recipe": ["Recipe", "preset_names", "read_recipe"],
-        "training": ["train"],
+        "training": ["fit", "train"],
     },
 )

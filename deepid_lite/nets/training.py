@@ -21,6 +21,7 @@ from accelerate.state import is_initialized
 from accelerate.utils import AutocastKwargs, gather, recursively_apply
 from torch import distributed, nn
 
+from deepid_lite import tensors
 from deepid_lite.errors import DataError
 from deepid_lite.files import locked
 from deepid_lite.nets.batches import FaceBatches, check_labels, step_seed
@@ -28,7 +29,6 @@ from deepid_lite.nets.deepid import ARCHITECTURES, put_weights, save_net
 from deepid_lite.nets.losses import TwoSignals
 from deepid_lite.nets.recipe import learning_rate, verification_ramp
 from deepid_lite.nets.training_log import TrainingLog
-from deepid_lite.tensors import discard, load, optimizer_tensors, restore_optimizer, save
 
 # Accelerate loads tqdm's bar for notebooks, which complains where ipywidgets is missing; our own bars are plain text.
 warnings.filterwarnings("ignore", message="IProgress not found")
@@ -178,38 +178,38 @@ class _Run:
         """Whether its weights are there already; the net then has them."""
         if not self.weights.is_file():
             return False
-        weights, facts = load(self.weights)
+        weights, facts = tensors.load(self.weights)
         self._check_identity(self.weights, facts)
         put_weights(self.objective.net, weights, self.weights)
-        discard(self.checkpoint)  # a kill may have left it
+        tensors.discard(self.checkpoint)  # a kill may have left it
         return True
 
     def finish(self):
         """Write the weights; the checkpoint has done its duty."""
         _check_finite(self.objective.net.state_dict())
         save_net(self.weights, self.objective.net, self.identity)
-        discard(self.checkpoint)
+        tensors.discard(self.checkpoint)
 
     def save(self, optimizer, step):
         """Write the checkpoint: all tensors, the number of steps that are done, and a hash of both."""
-        tensors = {f"objective.{name}": t for name, t in self.objective.state_dict().items()}
-        tensors |= optimizer_tensors(optimizer)
-        _check_finite(tensors)  # a diverged net must not replace the last good one
+        state = {f"student.{name}": t for name, t in self.objective.state_dict().items()}
+        state |= tensors.optimizer_tensors(optimizer)
+        _check_finite(state)  # a diverged net must not replace the last good one
         facts = {"step": step, **self.identity}
-        save(self.checkpoint, tensors, facts | {"digest": _digest(tensors, facts)})
+        tensors.save(self.checkpoint, state, facts | {"digest": _digest(state, facts)})
 
     def resume(self, optimizer):
         """Take up the checkpoint, where there is one; the number of steps that are done."""
         if not self.checkpoint.is_file():
             return 0
-        tensors, facts = load(self.checkpoint)
+        state, facts = tensors.load(self.checkpoint)
         self._check_identity(self.checkpoint, facts)
-        if facts.pop("digest", None) != _digest(tensors, facts):
+        if facts.pop("digest", None) != _digest(state, facts):
             raise DataError(f"{self.checkpoint}: damaged, edited or of another version; delete it to start anew")
         try:
-            own = {name: tensors[f"objective.{name}"] for name in self.objective.state_dict()}
+            own = {name: state[f"student.{name}"] for name in self.objective.state_dict()}
             self.objective.load_state_dict(own)
-            restore_optimizer(optimizer, tensors)
+            tensors.restore_optimizer(optimizer, state)
         except (RuntimeError, KeyError, IndexError, ValueError):
             raise DataError(f"{self.checkpoint}: of another objective; delete it to start anew") from None
         return facts["step"]
@@ -220,15 +220,15 @@ class _Run:
                 raise DataError(f"{path}: of another {key}; take another folder, or delete it to train anew")
 
 
-def _check_finite(tensors):
-    if not all(t.isfinite().all() for t in tensors.values()):
+def _check_finite(state):
+    if not all(t.isfinite().all() for t in state.values()):
         raise DataError("training: weights overflowed; use a lower lr in another folder")
 
 
-def _digest(tensors, facts=None):
+def _digest(state, facts=None):
     """Hash of {name: tensor} and of facts that JSON can hold."""
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
-    for name, tensor in sorted(tensors.items()):
+    for name, tensor in sorted(state.items()):
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(np.ascontiguousarray(tensor.detach().cpu().numpy()))
     return digest.hexdigest()[:16]

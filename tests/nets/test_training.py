@@ -229,16 +229,16 @@ def in_half(tensors, facts):
 
 
 def not_finite(tensors, facts):
-    return tensors | {"objective.net.conv1.bias": torch.full((4,), torch.nan)}, facts
+    return tensors | {"student.net.conv1.bias": torch.full((4,), torch.nan)}, facts
 
 
 EDITS = {
-    "a weight is gone": lambda t, f: ({n: x for n, x in t.items() if n != "objective.net.conv1.bias"}, f),
-    "one more": lambda t, f: (t | {"objective.more": torch.zeros(1)}, f),
+    "a weight is gone": lambda t, f: ({n: x for n, x in t.items() if n != "student.net.conv1.bias"}, f),
+    "one more": lambda t, f: (t | {"student.more": torch.zeros(1)}, f),
     "the optimiser is gone": without_optimizer,
     "half precision": in_half,
     "not finite": not_finite,
-    "a bit": lambda t, f: (t | {"objective.net.conv1.bias": t["objective.net.conv1.bias"] + 1e-7}, f),
+    "a bit": lambda t, f: (t | {"student.net.conv1.bias": t["student.net.conv1.bias"] + 1e-7}, f),
     **{f"step {step!r}": lambda t, f, step=step: (t, f | {"step": step}) for step in (STEPS, "3", -1, 1.5, None)},
     "no step": lambda t, f: (t, {key: value for key, value in f.items() if key != "step"}),
     "no hash": lambda t, f: (t, {key: value for key, value in f.items() if key != "digest"}),
