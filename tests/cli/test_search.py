@@ -215,7 +215,7 @@ def test_mistakes_about_the_gallery(place, gallery, tmp_path):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "header.json").write_text("{}")
     (tmp_path / "text").write_text("no gallery" * 100)
-    (tmp_path / "cut").write_bytes(gallery.read_bytes()[:9000])
+    (tmp_path / "cut").write_bytes(gallery.read_bytes()[:40000])
     (tmp_path / "blank").write_bytes(b"")
     for name in ("old", "text", "cut", "blank"):
         for words in (
