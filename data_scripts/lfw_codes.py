@@ -16,7 +16,7 @@ from deepid_lite.neurons.codes import binarise, pack
 from deepid_lite.neurons.lfw_codes import ShippedCodes, save, shuffled
 from deepid_lite.neurons.sparsity import picture
 from deepid_lite.results import provenance
-from deepid_lite.studies.setup import Scale
+from deepid_lite.studies.setup import Setup
 from deepid_lite.verification.model import pretrained, weights_hash
 from deepid_lite.verification.pipeline import test_set
 
@@ -28,7 +28,7 @@ def lfw_codes(model, root=None, seed=0):
     net = pretrained(model)
     faces, pairs, _ = test_set("lfw", root)
     # a scale without kept people: it finds features that a study left in the cache
-    features = Scale("reference", net, faces, pairs, faces, faces, (), root).features("test", layer=4)
+    features = Setup("reference", net, faces, pairs, faces, faces, (), root).features("test", layer=4)
     codes, people, listed = shuffled(pack(binarise(picture(features))), faces.labels, pairs, seed)
     card = {
         "what": "codes of the picture without its mirror image, one bit for each neuron of FC-4 that is active",

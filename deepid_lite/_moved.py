@@ -14,7 +14,7 @@ MOVED = {
     "blufr": "verification.blufr",
     "brushes": "faces.synthetic.brushes",
     "checkpoints": "tensors",
-    "claim_list": "studies.claim_list",
+    "claim_list": "registry",
     "claims": "studies.claims",
     "code_tables": "studies.codes",
     "codes": "neurons.codes",
@@ -46,15 +46,16 @@ MOVED = {
     "lists": "faces.tables",
     "losses": "nets.losses",
     "netinfo": "nets.summary",
-    "neuron_tables": "studies.neurons",
+    "neuron_tables": "studies.responses",
     "occlusion": "neurons.occlusion",
     "occlusion_plots": "figures.occlusion",
     "occlusion_studies": "studies.occlusion",
     "onnx_export": "verification.onnx",
     "own_faces": "faces.own_photos",
-    "pictures": "figures.style",
+    "pictures": "figures.style figures.faces figures.training",
     "pipeline": "verification.pipeline",
-    "plots": "figures.paper",
+    "plots": "figures.sparsity figures.codes figures.selectiveness figures.occlusion figures.ensemble "
+    "figures.ablations figures.roc",
     "pretrained": "verification.model",
     "progress": "nets.training_log",
     "protocols": "verification.metrics",
@@ -74,7 +75,7 @@ MOVED = {
     "sources": "faces.layouts",
     "sparsity": "neurons.sparsity",
     "splits": "faces.splits",
-    "subjects": "studies.neuron_systems",
+    "subjects": "studies.neurons",
     "sweeps": "studies.robustness",
     "synthetic": "faces.synthetic.people",
     "testsets": "verification.benchmarks",
@@ -86,17 +87,20 @@ MOVED = {
 
 
 class _OldNames(MetaPathFinder, Loader):
-    """Asked last: gives the module itself under its old name."""
+    """Gives the module itself under its old name; asked first, for the folder widgets/ looks like a package."""
 
     def find_spec(self, name, path=None, target=None):
         package, _, old = name.rpartition(".")
         return ModuleSpec(name, self) if package == __package__ and old in MOVED else None
 
     def create_module(self, spec):
-        new = f"{__package__}.{MOVED[spec.name.rpartition('.')[2]]}"
-        warnings.warn(f"{spec.name} is {new} now", DeprecationWarning, stacklevel=2)
-        module = importlib.import_module(new)
-        self._spec = module.__spec__
+        places = [f"{__package__}.{place}" for place in MOVED[spec.name.rpartition(".")[2]].split()]
+        warnings.warn(f"{spec.name} is {', '.join(places)} now", DeprecationWarning, stacklevel=2)
+        modules = [importlib.import_module(place) for place in places]
+        module = modules[0] if len(modules) == 1 else ModuleType(spec.name)
+        for part in modules[1:] and modules:  # what was one module and is several now
+            vars(module).update({name: value for name, value in vars(part).items() if not name.startswith("__")})
+        self._spec = module.__spec__ or spec
         return module
 
     def exec_module(self, module):
@@ -109,5 +113,5 @@ class _Package(ModuleType):
             super().__setattr__(name, value)
 
 
-sys.meta_path.append(_OldNames())
+sys.meta_path.insert(0, _OldNames())
 sys.modules[__package__].__class__ = _Package

@@ -7,7 +7,7 @@ from deepid_lite.faces.dataset import FaceSet
 from deepid_lite.faces.regions import WHOLE_FACE, by_names
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets.recipe import Recipe
-from deepid_lite.studies.setup import Scale
+from deepid_lite.studies.setup import Setup
 from deepid_lite.verification.model import FaceModel
 
 RECIPE = Recipe(
@@ -51,4 +51,4 @@ def small_model(seed=0):
 
 def small_setup(name="lite", seed=0):
     test = small_faces(6, 3, 1)
-    return Scale(name, small_model(seed), test, None, small_faces(4, 2, 2), test, ())
+    return Setup(name, small_model(seed), test, None, small_faces(4, 2, 2), test, ())

@@ -80,7 +80,7 @@ def two_steps(folder, optimizer):
 
 
 def verdicts(scale):
-    return {v.claim.name: [v.ours, v.null, v.verdict] for v in judge(scale)}
+    return {v.claim.name: [v.ours, v.comparison, v.verdict] for v in judge(scale)}
 
 
 @lru_cache

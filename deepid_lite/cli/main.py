@@ -138,13 +138,14 @@ def evaluate(
 ):
     """Verification in ten folds, and identification, of a model on people it never saw: one table with intervals."""
     from deepid_lite.figures import roc as roc_plots
+    from deepid_lite.figures.style import check_kind, save_figure
     from deepid_lite.verification.pipeline import evaluate_model, summary
 
     if published and (not roc or data != "lfw"):
         raise DataError(f"--published {published}: LFW's curves; give --data lfw and --roc FILE as well")
     curves = roc_plots.read_published(published) if published else None
     if roc:
-        roc_plots.check_kind(roc)
+        check_kind(roc)
     options = {"pairs": pairs, "errata": errata, "kind": kind, "frames": frames, "sampling": sampling}
     options |= {"corrected": corrected or None, "refit_on": refit_on, "with_blufr": blufr}
     report = evaluate_model(model, data, root, pooling=pooling, **options)
@@ -154,7 +155,7 @@ def evaluate(
 
         write_json(json, report)
     if roc:
-        roc_plots.save_figure(roc_plots.figure_4(report, published=curves), roc)
+        save_figure(roc_plots.figure_4(report, published=curves), roc)
 
 
 @app.command()

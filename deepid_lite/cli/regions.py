@@ -5,8 +5,6 @@ from typing import Annotated
 
 import typer
 
-from deepid_lite.errors import DataError
-
 regions_app = typer.Typer(
     no_args_is_help=True, add_completion=False, help="The face regions of an ensemble: list, draw, select."
 )
@@ -32,13 +30,11 @@ def draw(
 ):
     """Draw regions on a synthetic face, each with what its net sees."""
     from deepid_lite.faces.regions import by_names
-    from deepid_lite.figures.paper import figure_regions
+    from deepid_lite.figures.ensemble import figure_regions
+    from deepid_lite.figures.style import check_kind, save_figure
 
-    fig = figure_regions(by_names(regions))
-    try:
-        fig.savefig(out, dpi=150, bbox_inches="tight")
-    except (OSError, ValueError) as error:
-        raise DataError(f"{out}: cannot be written ({error}); use .png, .pdf or .svg in a folder that exists") from None
+    check_kind(out)
+    save_figure(figure_regions(by_names(regions)), out)
     print(out)
 
 

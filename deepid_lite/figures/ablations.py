@@ -1,6 +1,6 @@
-"""Pictures of the experiments: what made DeepID2+ better [arXiv v1, Fig. 3], and DeepID2's own studies.
+"""Drawings of the ablations: what made DeepID2+ better [arXiv v1, Fig. 3], and DeepID2's own studies.
 
-Each takes a result of experiments.py, and `reference` beside it when there is one; `plots` hands them on. Bars are
+Each takes a result of `run_experiment`, and `reference` beside it when there is one. Bars are
 standard errors over the folds, as the papers print them; whether one net is better than another is said by
 `figure_differences`, whose intervals are paired.
 """
@@ -9,6 +9,7 @@ import numpy as np
 import seaborn as sns
 
 from deepid_lite.figures.style import COLOURS, present, side_by_side
+from deepid_lite.registry import figure
 from deepid_lite.studies.comparisons import against
 from deepid_lite.studies.scaling import curve, scaling
 
@@ -20,16 +21,17 @@ PAPER_SIGNALS = {
 }
 
 
+@figure("fig-layers", of="layers")
 def figure_layers(result, reference=None):
     """Verification by each feature layer: DeepID2+ and the same with one of its gains taken away [arXiv v1, Fig. 3]."""
     fig, panels = side_by_side(result, reference, 3.2, sharey=True)
-    for ax, scale in panels:
-        layers = list(scale["null"]["untrained"])
-        for place, (name, variant) in enumerate(scale["variants"].items()):
+    for ax, study in panels:
+        layers = list(study["null"]["untrained"])
+        for place, (name, variant) in enumerate(study["variants"].items()):
             look = {"color": COLOURS[place], "marker": "osD^v"[place % 5], "label": name}
             _line(ax, layers, variant["layers"], "joint_bayesian", 0.05 * (place - 1.5), **look)
         null = {"color": "0.45", "marker": "X", "linestyle": ":", "label": "untrained net"}
-        _line(ax, layers, scale["null"]["untrained"], "joint_bayesian", 0.1, **null)
+        _line(ax, layers, study["null"]["untrained"], "joint_bayesian", 0.1, **null)
         ax.set(xticks=range(len(layers)), xticklabels=layers)
     _finish(fig, panels, "accuracy by Joint Bayesian (%)", 3)
     return fig
@@ -46,7 +48,7 @@ def _line(ax, layers, found, kind, shift, **look):
 def _finish(fig, panels, ylabel, columns):
     panels[0][0].set_ylabel(ylabel)
     named = {}
-    for ax, _ in panels:  # a scale may lack a variant that the other has
+    for ax, _ in panels:  # one scale may lack a variant that the other has
         handles, labels = ax.get_legend_handles_labels()
         named |= dict(zip(labels, handles, strict=True))
     fig.legend(named.values(), named, loc="outside upper center", ncols=columns, frameon=False, fontsize=8)
@@ -59,6 +61,7 @@ def last_layer(variant, key, kind):
     return layers[max(layers)][key][kind]
 
 
+@figure("fig-signals", of="signals")
 def figure_signals(result, reference=None):
     """The verification signals, by Joint Bayesian and by plain distances, with the paper's numbers beside ours.
 
@@ -66,8 +69,8 @@ def figure_signals(result, reference=None):
     """
     fig, panels = side_by_side(result, reference, 3.2, sharey=True)
     places = _rows(panels)
-    for ax, scale in panels:
-        _dots(ax, scale, places)
+    for ax, study in panels:
+        _dots(ax, study, places)
         for (kind, paper), colour in zip(PAPER_SIGNALS.items(), (COLOURS[1], COLOURS[0]), strict=True):
             points = [(value, places[name]) for name, value in paper.items() if name in places]
             label = f"the paper's, {KINDS[kind]}"
@@ -78,15 +81,15 @@ def figure_signals(result, reference=None):
 
 def _rows(panels):
     """{variant: row}: the panels share their rows, also where one scale lacks a variant. The untrained net is last."""
-    fullest_first = sorted((scale["variants"] for _, scale in panels), key=len, reverse=True)
+    fullest_first = sorted((study["variants"] for _, study in panels), key=len, reverse=True)
     names = dict.fromkeys(name for variants in fullest_first for name in variants)
     return {name: row for row, name in enumerate([*names, "untrained net"])}
 
 
-def _dots(ax, scale, places):
+def _dots(ax, study, places):
     """A row for each variant and one for the untrained net, a marker for each kind of score."""
     for place, (kind, label) in enumerate(KINDS.items()):
-        found = scale["variants"] | {"untrained net": {"layers": scale["null"]["untrained"]}}
+        found = study["variants"] | {"untrained net": {"layers": study["null"]["untrained"]}}
         values, errors = (
             np.array([last_layer(variant, key, kind) for variant in found.values()])
             for key in ("accuracy", "standard_error")
@@ -104,32 +107,35 @@ def _name_rows(ax, names):
     ax.grid(axis="x", alpha=0.3)
 
 
+@figure("fig-sharing", of="sharing")
+@figure("fig-recipes", of="recipes")
 def figure_variants(result, reference=None):
     """Any experiment: each variant's accuracy by Joint Bayesian and by plain distances, with the untrained net."""
-    rows = 1 + max(len(scale["variants"]) for scale in present(result, reference))
+    rows = 1 + max(len(study["variants"]) for study in present(result, reference))
     fig, panels = side_by_side(result, reference, 1.3 + 0.33 * rows, sharey=True)
     places = _rows(panels)
-    for ax, scale in panels:
-        _dots(ax, scale, places)
+    for ax, study in panels:
+        _dots(ax, study, places)
     _finish(fig, panels, None, 3)
     return fig
 
 
+@figure("fig-lambda", of="lambda")
 def figure_lambda(result, reference=None):
     """Accuracy against lambda, from identification only to verification only; lines across are the untrained net."""
     fig, panels = side_by_side(result, reference, 3.2, sharey=True)
-    for ax, scale in panels:
-        names = list(scale["variants"])
+    for ax, study in panels:
+        names = list(study["variants"])
         for place, kind in enumerate(KINDS):
             values, errors = (
-                [last_layer(variant, key, kind) for variant in scale["variants"].values()]
+                [last_layer(variant, key, kind) for variant in study["variants"].values()]
                 for key in ("accuracy", "standard_error")
             )
             look = {"color": COLOURS[place], "markersize": 5, "linewidth": 1.2, "label": KINDS[kind]}
             ax.errorbar(
                 np.arange(len(names)) + 0.05 * (place - 1), values, errors, marker="osD"[place], capsize=2, **look
             )
-            null = scale["null"]["untrained"]
+            null = study["null"]["untrained"]
             ax.axhline(null[max(null)]["accuracy"][kind], color=COLOURS[place], linestyle=":", linewidth=1)
         labels = [name.replace(" only", "\nonly") for name in names]
         ax.set(xticks=range(len(names)), xticklabels=labels, xlabel="λ")
@@ -138,14 +144,15 @@ def figure_lambda(result, reference=None):
     return fig
 
 
+@figure("fig-people", of="people")
 def figure_people(result, reference=None, kind="joint_bayesian", fits=None):
     """Error against the number of people on log-log paper, the fitted law, and what it says of the paper's number.
 
     fits: {scale: what `scaling.scaling` found}, computed here when left out.
     """
     fig, panels = side_by_side(result, reference, 3.4)
-    for ax, scale in panels:
-        found = (fits or {}).get(scale["scale"]) or scaling(scale, kind)
+    for ax, study in panels:
+        found = (fits or {}).get(study["scale"]) or scaling(study, kind)
         people, best = np.array(found["people"]), found[found["best"]]
         ax.errorbar(people, found["error"], 1.96 * np.array(found["standard_error"]), fmt="o", color=COLOURS[0],
                     markersize=5, capsize=2, label="nets, 95 % of the pairs' chance")  # fmt: skip
@@ -155,11 +162,11 @@ def figure_people(result, reference=None, kind="joint_bayesian", fits=None):
         reach = np.abs(np.array(best["at_interval"])[:, None] - best["at"])
         ax.errorbar([found["to"]], [best["at"]], reach, fmt="D", color=COLOURS[1], markersize=5, capsize=3,
                     label=f"at {found['to']:,} people, as the paper had")  # fmt: skip
-        null = scale["null"]["untrained"]
+        null = study["null"]["untrained"]
         ax.axhline(100 - null[max(null)]["accuracy"][kind], color="0.45", linestyle=":", label="untrained net")
         _log_axes(ax, [*people, found["to"]], [*found["error"], best["at"], best["at_interval"][0]])
         floor = f" + {best['c']:.1f}" if found["best"] == "floor" else ""
-        ax.set_title(f"{scale['scale']}: error ∝ people$^{{-{best['b']:.2f}}}${floor}", fontsize=9, weight="bold")
+        ax.set_title(f"{study['scale']}: error ∝ people$^{{-{best['b']:.2f}}}${floor}", fontsize=9, weight="bold")
     _finish(fig, panels, f"error by {KINDS[kind]} (%)", 2)
     return fig
 
@@ -177,20 +184,21 @@ def _log_axes(ax, people, errors):
     ax.minorticks_off()
 
 
+@figure("fig3", of="regions")
 def figure_two_nets(result, reference=None):
     """DeepID2 and DeepID2+ on several regions, by Joint Bayesian; the dotted line is the untrained net."""
     fig, panels = side_by_side(result, reference, 2.8, sharey=True)
-    regions = list(dict.fromkeys(v["recipe"]["region"] for _, scale in panels for v in scale["variants"].values()))
-    for ax, scale in panels:
+    regions = list(dict.fromkeys(v["recipe"]["region"] for _, study in panels for v in study["variants"].values()))
+    for ax, study in panels:
         for place, architecture in enumerate(("DeepID2Plus", "DeepID2")):
-            mine = [v for v in scale["variants"].values() if v["recipe"]["architecture"] == architecture]
+            mine = [v for v in study["variants"].values() if v["recipe"]["architecture"] == architecture]
             y = [regions.index(v["recipe"]["region"]) + 0.1 * (2 * place - 1) for v in mine]
             values, errors = (
                 [last_layer(v, key, "joint_bayesian") for v in mine] for key in ("accuracy", "standard_error")
             )
             ax.errorbar(values, y, xerr=errors, fmt="os"[place], color=COLOURS[place], markersize=6, capsize=2,
                         label=("DeepID2+", "DeepID2")[place])  # fmt: skip
-        null = scale["null"]["untrained"]
+        null = study["null"]["untrained"]
         accuracy = null[max(null)]["accuracy"]["joint_bayesian"]
         ax.axvline(accuracy, color="0.45", linestyle=":", label="untrained net, whole face")
         _name_rows(ax, regions)
@@ -205,13 +213,13 @@ def figure_differences(result, reference=None, baseline=None, kind="joint_bayesi
     Filled markers: the interval leaves out zero.
     """
     shown = present(result, reference)
-    rows = max(len(scale["variants"]) for scale in shown)
+    rows = max(len(study["variants"]) for study in shown)
     fig, panels = side_by_side(result, reference, 1.2 + 0.3 * rows, sharey=True)
     names = list(_rows(panels))[:-1]
     base = baseline or names[0]
     names.remove(base)
-    for ax, scale in panels:
-        for name, difference in against(scale, base, kind).items():
+    for ax, study in panels:
+        for name, difference in against(study, base, kind).items():
             y = names.index(name)
             reach = [[difference.points - difference.low], [difference.high - difference.points]]
             ax.errorbar([difference.points], [y], xerr=reach, fmt="o", color=COLOURS[0], markersize=6, capsize=3,

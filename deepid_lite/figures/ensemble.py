@@ -11,16 +11,18 @@ from matplotlib.patches import Rectangle
 from deepid_lite.faces.alignment import TEMPLATE, align
 from deepid_lite.faces.regions import REGIONS, SQUARE, crop
 from deepid_lite.faces.synthetic.people import make_faces
-from deepid_lite.figures.style import COLOURS, present
+from deepid_lite.figures.style import COLOURS, legend_above, present
+from deepid_lite.registry import figure
 
 # DeepID2, Table 1: accuracy in percent against the number of regions, real features and Joint Bayesian
 PAPER_CURVE = {1: 95.43, 2: 97.28, 4: 97.75, 8: 98.55, 16: 98.93, 25: 98.97}
 
 
+@figure("fig-regions")
 def figure_regions(regions=None, face=None, columns=9):
     """Each region's place on a face, above what its net sees of it.
 
-    regions: `regions.Region`s, the twenty-five by default; face: uint8 (144, 128, 3), a synthetic one by default.
+    regions: `Region`s, the twenty-five by default; face: uint8 (144, 128, 3), a synthetic one by default.
     """
     regions = list(REGIONS.values()) if regions is None else list(regions)
     face = _someone() if face is None else face
@@ -43,6 +45,7 @@ def figure_regions(regions=None, face=None, columns=9):
     return fig
 
 
+@figure("fig-ensemble", of="ensemble")
 def figure_ensemble(result, reference=None, paper=True):
     """Accuracy against the number of nets: real features, codes, and one net that looks as often [DeepID2, Table 1]."""
     shown = present(result, reference)
@@ -68,12 +71,12 @@ def figure_ensemble(result, reference=None, paper=True):
         ax.set_xticks(ticks, [str(t) for t in ticks])
         ax.minorticks_off()
     axes[0][0].set_ylabel("accuracy, %")
-    handles, labels = axes[0][-1].get_legend_handles_labels()
-    fig.legend(handles, labels, loc="outside upper center", ncols=3, frameon=False, fontsize=8)
+    legend_above(fig, axes[0][-1])
     sns.despine(fig=fig)
     return fig
 
 
+@figure("fig-alone", of="ensemble")
 def figure_alone(result):
     """Every region's net by itself, on validation people and on the test people."""
     names = list(result["alone"])

@@ -1,7 +1,6 @@
-"""Pictures of the occlusion studies: the paper's Figs. 1 and 14 to 17, and maps and fills beyond it.
+"""Drawings of the occlusion studies: the paper's Figs. 1 and 14 to 17, and maps and fills beyond it.
 
-Each takes a study's dict, and `reference` beside it when there is one; `plots` hands them on. The faces in them are
-synthetic at both scales.
+Each takes a study's dict, and `reference` beside it when there is one. The faces in them are synthetic at both scales.
 """
 
 import matplotlib.pyplot as plt
@@ -10,8 +9,9 @@ import seaborn as sns
 
 from deepid_lite.faces.alignment import align
 from deepid_lite.faces.synthetic import people as synthetic
-from deepid_lite.figures.style import COLOURS, present
+from deepid_lite.figures.style import COLOURS, legend_above, present
 from deepid_lite.neurons.occlusion import FRACTIONS, LEFT, SIZES, TOP, occlude_block, occlude_from_below, spread
+from deepid_lite.registry import figure
 
 # curve -> (colour, marker, line); nulls are grey and dotted
 STYLE = {
@@ -23,7 +23,8 @@ STYLE = {
 KINDS = {"from_below": "hidden from below (% of the face)", "block": "block (pixels on the paper's scale)"}
 
 
-def figure_14(result=None, reference=None, person=7):
+@figure("fig14")
+def figure_14(person=7):
     """The covers, on a synthetic face: 10 to 70 % from below, blocks of 10 to 70 [Fig. 14]."""
     face = synthetic_face(person)
     fig, axes = plt.subplots(2, 8, figsize=(7, 2.15), layout="compressed")
@@ -38,11 +39,13 @@ def figure_14(result=None, reference=None, person=7):
     return fig
 
 
+@figure("fig15", of="occlusion")
 def figure_15(result, reference=None):
     """Verification with faces hidden from below: layers, code, LBP and the nulls in one picture [Fig. 15]."""
     return _accuracies("from_below", result, reference)
 
 
+@figure("fig16", of="occlusion")
 def figure_16(result, reference=None):
     """Verification under random blocks; otherwise as `figure_15` [Fig. 16]."""
     return _accuracies("block", result, reference)
@@ -76,6 +79,7 @@ def _accuracies(kind, result, reference):
     return fig
 
 
+@figure("fig17", of="strips")
 def figure_17(result, reference=None, people=3):
     """Mean activations of FC-4 neurons of single people under covers, in the order of the clean means [Fig. 17].
 
@@ -109,6 +113,7 @@ def figure_17(result, reference=None, people=3):
     return fig
 
 
+@figure("fig-stability", of="strips")
 def pattern_stability(result, reference=None):
     """How far patterns keep under covers, in numbers: rank correlation, and bits as a share of those between people.
 
@@ -141,6 +146,7 @@ def pattern_stability(result, reference=None):
     return fig
 
 
+@figure("fig1", of="strips")
 def figure_1(result, reference=None):
     """Neurons of FC-4 on two people, one of them covered as well, and what three neurons do in general [Fig. 1]."""
     shown = present(result, reference)
@@ -185,6 +191,7 @@ def _histograms(fig, r):
     sns.despine(fig)
 
 
+@figure("fig-sensitivity", of="sensitivity")
 def sensitivity_maps(result, reference=None):
     """What hiding a place costs, over a synthetic face: the score's fall and the bits that change; net and null."""
     shown = present(result, reference)
@@ -205,6 +212,7 @@ def sensitivity_maps(result, reference=None):
     return fig
 
 
+@figure("fig-fills", of="fills")
 def fills_dots(result, reference=None):
     """Accuracy by what the cover is made of, thresholds from clean pictures; a dot a system, with standard errors."""
     shown = present(result, reference)
@@ -220,7 +228,7 @@ def fills_dots(result, reference=None):
         for edge in y[:-1] + 0.5:
             ax.axhline(edge, color="0.9", linewidth=0.8, zorder=0)
     axes[0, 0].invert_yaxis()
-    fig.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+    legend_above(fig, axes[0, 0], 4, 9)
     sns.despine(fig)
     return fig
 

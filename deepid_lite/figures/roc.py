@@ -3,7 +3,6 @@
 `data_scripts/published_roc.py` fetches those points; they belong to their authors and are not part of this project.
 """
 
-import os
 from pathlib import Path
 
 import matplotlib.pyplot as plt
@@ -14,6 +13,7 @@ from matplotlib.ticker import PercentFormatter
 from deepid_lite.errors import DataError
 from deepid_lite.faces.tables import read_text
 from deepid_lite.figures.style import COLOURS, present
+from deepid_lite.registry import figure
 
 # file of data_scripts/published_roc.py -> method, the best of them first. High-dimensional LBP and Joint Bayesian are
 # their versions trained on LFW alone; the 95.17 % of the paper's Table 1 had more data.
@@ -29,7 +29,6 @@ METHODS = {
     "convnet-rbm_unrestrict_iccv13.txt": "ConvNet-RBM (LFW only)",
     "joint_bayesian_combined_unrestricted_eccv12.txt": "Joint Bayesian (LFW only)",
 }
-KINDS = (".png", ".pdf", ".svg")
 
 
 def read_published(folder):
@@ -60,6 +59,7 @@ def _read_points(file):
     return far, tar
 
 
+@figure("fig4", of="verification")
 def figure_4(result, reference=None, published=None):
     """Fig. 4: true over false accept rate, on the paper's linear axes (a corner of them) and on a logarithmic one.
 
@@ -107,25 +107,3 @@ def _every(far, least):
 def _low(far, tar, least):
     """A lower end for the axis: a tenth below the curve at `least`, so that ours is in the picture."""
     return max(0.0, np.floor(10 * float(np.interp(least, far, tar))) / 10 - 0.1)
-
-
-def check_kind(path):
-    """DataError for a picture's path that ends in neither .png, .pdf nor .svg: before the work, not after it."""
-    if Path(path).suffix.lower() not in KINDS:
-        raise DataError(f"{path}: a picture ends in {', '.join(KINDS)}; rename it")
-
-
-def save_figure(fig, path):
-    """Write beside, then rename; DataError where that cannot be, or for another kind than `check_kind` allows."""
-    check_kind(path)
-    path = Path(path)
-    beside = path.with_name(f"{path.stem}.{os.getpid()}.tmp{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            fig.savefig(beside, dpi=150, bbox_inches="tight")
-            os.replace(beside, path)
-        finally:
-            beside.unlink(missing_ok=True)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}); choose another place") from None

@@ -1,6 +1,6 @@
-"""Pictures of the studies `identities` and `attributes`: the paper's Figs. 7 to 13, and lesions beyond it.
+"""Drawings of the studies `identities` and `attributes`: the paper's Figs. 7 to 13, and lesions beyond it.
 
-Each takes a study's dict, and `reference` beside it when there is one; `plots` hands them on.
+Each takes a study's dict, and `reference` beside it when there is one.
 """
 
 import matplotlib.pyplot as plt
@@ -9,6 +9,7 @@ import seaborn as sns
 from matplotlib.lines import Line2D
 
 from deepid_lite.figures.style import COLOURS, present
+from deepid_lite.registry import figure
 
 NET, LBP, NULL, EXCITED, INHIBITED = COLOURS[0], COLOURS[1], "0.45", COLOURS[3], COLOURS[0]
 # system or null -> (label, colour, marker)
@@ -29,6 +30,7 @@ def _legend(fig, handles, columns=4):
     fig.legend(handles=handles, loc="outside upper center", ncols=columns, frameon=False, fontsize=8)
 
 
+@figure("fig7", of="attributes")
 def figure_7(result, reference=None):
     """Fig. 7: attribute accuracy of all features together, against LBP over its dimensions and the nulls.
 
@@ -84,6 +86,7 @@ def _dots(ax, names, values):
     ax.set_axisbelow(True)
 
 
+@figure("fig8", of="identities")
 def figure_8(result, reference=None):
     """Fig. 8: one neuron against one LBP feature, for five people; the nulls beside them."""
     shown = present(result, reference)
@@ -98,6 +101,7 @@ def figure_8(result, reference=None):
     return fig
 
 
+@figure("fig9", of="attributes")
 def figure_9(result, reference=None):
     """Fig. 9: one neuron against one LBP feature, for the attributes; filled where no person is in both halves."""
     shown = present(result, reference)
@@ -119,11 +123,13 @@ def figure_9(result, reference=None):
     return fig
 
 
+@figure("fig10", of="identities")
 def figure_10(result, reference=None):
     """Fig. 10: every feature's mean and spread on one person and on the rest, and its accuracy; net and LBP."""
     return _sorted_means(result, reference)
 
 
+@figure("fig11", of="attributes")
 def figure_11(result, reference=None):
     """Fig. 11: the same for attributes, halves without a person in common."""
     return _sorted_means(result, reference)
@@ -174,6 +180,7 @@ def _bare(ax):
     ax.tick_params(labelsize=6, length=2)
 
 
+@figure("fig12", of="identities")
 def figure_12(result, reference=None):
     """Fig. 12: histograms of five random neurons over all images; of the five that two people excite and inhibit most.
 
@@ -208,6 +215,7 @@ def figure_12(result, reference=None):
     return fig
 
 
+@figure("fig13", of="attributes")
 def figure_13(result, reference=None):
     """Fig. 13: histograms of single neurons over the attributes of a group: sex, age, hair.
 
@@ -238,6 +246,7 @@ def figure_13(result, reference=None):
     return fig
 
 
+@figure("fig-lesions", of="identities")
 def figure_lesions(result, reference=None):
     """Recognition of a person after their most selective neurons are silenced; random neurons and others as nulls.
 

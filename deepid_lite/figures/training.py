@@ -1,15 +1,17 @@
-"""Drawings of scores and of training, for the chapters on training, Joint Bayesian and measuring.
+"""Drawings of scores, training and spectra, for the chapters on losses, training, Joint Bayesian and measuring.
 
-Each function draws into `ax`, or into a new figure of the book's width, and returns the axes.
+Most draw into `ax`, or into a new figure of the book's width, and return the axes.
 """
 
 import csv
 
 import matplotlib.pyplot as plt
 import numpy as np
+import seaborn as sns
 from matplotlib.ticker import PercentFormatter
 
 from deepid_lite.errors import DataError
+from deepid_lite.figures.style import COLOURS
 
 
 def score_histogram(scores, same, ax=None, threshold=None, label="score", bins=60):
@@ -70,3 +72,23 @@ def training_curves(log, prefix, ax=None, label=None):
     ax.legend(frameon=False)
     ax.spines[["top", "right"]].set_visible(False)
     return ax
+
+
+def spectra(eigenvalues, label="share of the variance", counts=True):
+    """Eigen-spectra on a log scale, each scaled to sum one.
+
+    eigenvalues: {name: (D,) values in falling order}. counts: write (sum v)^2 / sum v^2 beside each name,
+    the number of directions that count.
+    """
+    fig, ax = plt.subplots(figsize=(6.5, 2.8), layout="constrained")
+    for place, (name, values) in enumerate(eigenvalues.items()):
+        share = np.clip(values, 0, None) / np.clip(values, 0, None).sum()
+        shown = share > 1e-6
+        note = f" ({1 / (share**2).sum():.1f} directions)" if counts else ""  # participation ratio
+        marker = "osD^v"[place % 5]
+        style = {"marker": marker, "markersize": 3.5, "linewidth": 1.2, "color": COLOURS[place]}
+        ax.semilogy(np.arange(1, len(share) + 1)[shown], share[shown], label=f"{name}{note}", **style)
+    ax.set(xlabel="direction, the widest first", ylabel=label)
+    ax.legend(frameon=False, fontsize=9)
+    sns.despine(ax=ax)
+    return fig

@@ -1,4 +1,4 @@
-"""The list of experiments: what each is to find out, and what its variants change. experiments.py runs them.
+"""The list of ablations: what each is to find out, and what its variants change; `ablations` runs them.
 
 Every comparison is fair in one way: all variants of an experiment see as many images, whatever they cost in time. The
 presets train for a few epochs only, so that numbers of one experiment are compared with each other, and with nothing
@@ -7,16 +7,19 @@ else. Those of DeepID2 have its small net, as the paper's studies had.
 
 from typing import NamedTuple
 
+from deepid_lite.registry import Claim, claims
+from deepid_lite.studies.comparisons import against, folds_of, paired, right_of
+
 
 class Experiment(NamedTuple):
     """statement: what is to be found out. variants: {name: changes}, names that serve as folders. base: changes of
     the preset that all variants share.
 
-    A change is an entry of `recipes.Recipe`; "net.dropout" is the entry `dropout` of its table `net`; "region" also
+    A change is an entry of `recipe.Recipe`; "net.dropout" is the entry `dropout` of its table `net`; "region" also
     gives the net that region's input size. Two entries are not the recipe's:
     "people": trains on that many people, or on that share of them when below 1, the fewer among the more, for as many
     more epochs, so that as many images are seen;
-    "attach": feature layers that the trained net gets afterwards, without any training, see `experiments.attached`.
+    "attach": feature layers that the trained net gets afterwards, without any training, see `ablations.attached`.
     """
 
     statement: str
@@ -114,3 +117,66 @@ EXPERIMENTS = {
         DEEPID2,
     ),
 }
+
+
+def _half(difference):
+    """Half of the 95 % interval of a `Difference`: what the chance of the pairs makes."""
+    return (difference.high - difference.low) / 2
+
+
+def _over_deepid2(result):
+    """`Difference`s of DeepID2+ to DeepID2, region by region."""
+    right, fold = right_of(result), folds_of(result)
+    regions = [name.removeprefix("DeepID2+, ") for name in right if name.startswith("DeepID2+")]
+    return [paired(right[f"DeepID2+, {region}"], right[f"DeepID2, {region}"], fold) for region in regions]
+
+
+def _mean(values):
+    return sum(values) / len(values)
+
+
+def _closest(result):
+    """The `Difference` to DeepID2+ of the variant that comes closest."""
+    return max(against(result, "DeepID2+").values(), key=lambda difference: difference.points)
+
+
+def _active(result, variant):
+    """Active neurons of FC-4 on an image, in percent."""
+    found = result["variants"][variant]["layers"]["FC-4"]["sparsity"]
+    return 100 * found["active_mean"] / found["neurons"]
+
+
+def _over_dropout(result):
+    """Largest difference of the active share between dropout rates, in points."""
+    shares = [_active(result, f"dropout {rate}") for rate in ("0", "0.25", "0.5", "0.75")]
+    return max(shares) - min(shares)
+
+
+claims(
+    Claim(
+        "DeepID2+ and DeepID2", row=3, study="regions", source="section 4, Fig. 3", paper="about 2 points",
+        statement="On every region a DeepID2+ net beats a DeepID2 net",
+        ours=lambda r: _mean([d.points for d in _over_deepid2(r)]),
+        comparison=lambda r: _mean([_half(d) for d in _over_deepid2(r)]), kind="chance", against="chance of the pairs",
+        at_least=1, unit="{:.2f} points",
+    ),
+    Claim(
+        "three changes", row=4, study="layers", source="arXiv v1, Fig. 3", paper="drawn, no number", of="arXiv v1",
+        statement="More maps, more people and supervision of every layer: each makes the net better",
+        ours=lambda r: -_closest(r).points, comparison=lambda r: _half(_closest(r)), kind="chance",
+        against="chance of the pairs", at_least=0.5, unit="{:.2f} points, the smallest",
+    ),
+    Claim(
+        "verification signal", row=5, study="signals", source="DeepID2, section 4", paper="2.39 points", of="DeepID2",
+        statement="The L2 signal beside identification makes features better",
+        ours=lambda r: against(r, "none")["L2"].points, comparison=lambda r: _half(against(r, "none")["L2"]),
+        kind="chance", against="chance of the pairs", at_least=1, unit="{:.2f} points",
+    ),
+    Claim(
+        "dropout", row=16, study="dropout", source="section 5", paper="stated, no number",
+        statement="How many neurons are active does not depend on the dropout rate",
+        ours=_over_dropout,
+        comparison=lambda r: abs(_active(r, "dropout 0.5") - _active(r, "dropout 0.5, no batch norm")),
+        kind="baseline", against="batch norm left out", at_most=5, times=2, unit="{:.1f} points",
+    ),
+)  # fmt: skip

@@ -1,15 +1,15 @@
-"""Experiments: the same training with one thing changed at a time, and what that changes.
+"""Ablations: the same training with one thing changed at a time, and what that changes.
 
-`EXPERIMENTS` is their list, see experiment_list.py. `run_experiment` trains each variant from a preset in
+`EXPERIMENTS` is their list, see `ablation_list`. `run_experiment` trains each variant from a preset in
 OUT/<variant>/, measures all of them alike and writes OUT/result.json after each, so that a run that was stopped goes on
 where it was. A result names the recipe, the data and the code it comes from; those of other data, recipes or code are
-refused, never mixed. Whom of the pairs each variant got right is kept too, for comparisons.py.
+refused, never mixed. Whom of the pairs each variant got right is kept too, for `comparisons`.
 """
 
-import base64
 import dataclasses
 import json
 import logging
+import shutil
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,7 +19,7 @@ import torch
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import by_name, crop
 from deepid_lite.faces.splits import renumber
-from deepid_lite.files import write_json
+from deepid_lite.files import read_json, write_json
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets import recipe as recipes
 from deepid_lite.nets.training import train
@@ -27,13 +27,13 @@ from deepid_lite.nets.training_log import minutes_of
 from deepid_lite.neurons.sparsity import picture, rounded, sparsity_of_runs, summary
 from deepid_lite.neurons.untrained import null_models
 from deepid_lite.results import provenance
-from deepid_lite.studies.ablation_list import EXPERIMENTS, Experiment
-from deepid_lite.verification import metrics as protocols
+from deepid_lite.studies.ablation_list import EXPERIMENTS
+from deepid_lite.studies.comparisons import packed
 from deepid_lite.verification import pipeline
 from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
+from deepid_lite.verification.metrics import Pairs, verify
 from deepid_lite.verification.model import FaceModel
 
-__all__ = ["EXPERIMENTS", "Experiment", "Parts", "attached", "load_parts", "measure", "run_experiment", "varied"]
 log = logging.getLogger(__name__)
 
 
@@ -46,7 +46,7 @@ class Parts(NamedTuple):
     net: object
     held_out: object
     test: object
-    pairs: protocols.Pairs
+    pairs: Pairs
 
 
 def load_parts(data, root=None, test=None, min_images=2):
@@ -72,13 +72,13 @@ def varied(recipe, changes):
 
 
 def run_experiment(name, data="synthetic", root=None, out=None, preset="ablation", *, test=None, device=None, only=None,
-                   parts=None, progress=True, **changes):  # fmt: skip
+                   parts=None, progress=True, fresh=False, **changes):  # fmt: skip
     """Train and measure the variants of an experiment; returns what OUT/result.json then holds.
 
     out: a folder, runs/NAME when left out. preset and `changes` (epochs=2, seed=1, ...) give the recipe that the
     variants change. test: the set to verify on. only: names of the variants to run now; when left out all of them, but
-    for those that ask for more people than the data has. parts: `Parts` to use in place of those of `data`. Raises
-    DataError for what does not exist, and for results of other code, data or recipe.
+    for those that ask for more people than the data has. parts: `Parts` to use in place of those of `data`. fresh: all
+    variants are trained again. Raises DataError for what does not exist, and for results of other code, data or recipe.
     """
     experiment, wanted = _chosen(name, only)
     base = varied(recipes.read_recipe(preset, **changes), experiment.base)
@@ -87,6 +87,8 @@ def run_experiment(name, data="synthetic", root=None, out=None, preset="ablation
     parts = parts or load_parts(data, root, test, base.min_images)
     tried = _possible(tried, parts.net.labels, strict=only is not None)
     out = Path(out or f"runs/{name}")
+    if fresh:
+        _forget(out, experiment)
     result = _begun(out / "result.json", name, experiment, base, data, parts)
     _check_stored(out / "result.json", result["variants"], tried)
     if result["null"] is None:
@@ -105,6 +107,17 @@ def run_experiment(name, data="synthetic", root=None, out=None, preset="ablation
         }
         write_json(out / "result.json", result)
     return json.loads(json.dumps(result))
+
+
+def _forget(out, experiment):
+    """Remove what was trained and measured in a folder, the result last."""
+    try:
+        for variant in experiment.variants:
+            if (out / variant).is_dir():
+                shutil.rmtree(out / variant)
+        (out / "result.json").unlink(missing_ok=True)
+    except OSError as error:
+        raise DataError(f"{out}: old runs cannot be removed ({error.strerror}); take another folder") from None
 
 
 def _chosen(name, only):
@@ -160,19 +173,19 @@ def measure(model, parts, progress=False):
     features themselves. "right", of the last layer: which pairs were decided rightly, fold by fold, see `packed`.
     """
     layers = model.net.heads
-    of_kept = face_features(model, parts.held_out.images, layer=layers, progress=progress)
+    of_held_out = face_features(model, parts.held_out.images, layer=layers, progress=progress)
     of_test = face_features(model, parts.test.images, layer=layers, progress=progress)
     found = {}
     for layer in layers:
-        alive = of_kept[layer].any(0)  # a neuron that nobody activates has no variance to fit
+        alive = of_held_out[layer].any(0)  # a neuron that nobody activates has no variance to fit
         if not alive.any():
             raise DataError(f"FC-{layer}: no neuron is active on anybody; train this variant with a lower lr")
-        fitted = fit_verifier(model, of_kept[layer][:, alive], parts.held_out.labels)
+        fitted = fit_verifier(model, of_held_out[layer][:, alive], parts.held_out.labels)
         scores = pair_scores(fitted, of_test[layer][:, alive], parts.pairs)
         scores["euclidean"] = _nearness(of_test[layer], parts.pairs)
-        results = {kind: protocols.verify(values, parts.pairs) for kind, values in scores.items()}
+        results = {kind: verify(values, parts.pairs) for kind, values in scores.items()}
         found[f"FC-{layer}"] = {
-            "sparsity": summary(picture(of_kept[layer]), parts.held_out.labels, histograms=False),
+            "sparsity": summary(picture(of_held_out[layer]), parts.held_out.labels, histograms=False),
             "accuracy": {kind: rounded(100 * r.accuracy, 3) for kind, r in results.items()},
             "standard_error": {kind: rounded(100 * r.standard_error, 3) for kind, r in results.items()},
             "fold_accuracy": [rounded(100 * a, 3) for a in results["joint_bayesian"].fold_accuracy],
@@ -191,11 +204,6 @@ def _right(scores, pairs, threshold):
     """Whether thresholds (F,), one a fold, decide the pairs rightly: bool (P,) in the order of the folds."""
     place = np.unique(pairs.fold, return_inverse=True)[1]
     return ((scores > threshold[place]) == pairs.same)[np.argsort(pairs.fold, kind="stable")]
-
-
-def packed(right):
-    """Bits (P,), eight a byte with the first in front, as base64 text for JSON; comparisons.py reads them."""
-    return base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
 
 
 def _trained(parts, recipe, extra, folder, device):
@@ -282,7 +290,7 @@ def _begun(path, name, experiment, base, data, parts):
         "code": VERSION,
     }
     if not path.is_file():
-        if path.parent.is_dir() and any(place.is_dir() for place in path.parent.iterdir()):
+        if any((path.parent / variant).is_dir() for variant in experiment.variants):
             raise DataError(f"{path.parent}: without result.json its runs are of unknown code; take another folder")
         scale = "lite" if data == "synthetic" else "reference"
         fresh = {"scale": scale, "statement": experiment.statement, **identity, "pairs": len(parts.pairs)}
@@ -290,11 +298,12 @@ def _begun(path, name, experiment, base, data, parts):
         fresh |= {**provenance(), "null": None, "variants": {}}
         write_json(path, fresh)
         return fresh
+    found = read_json(path, "take another folder")
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
         other = [key for key, value in json.loads(json.dumps(identity)).items() if found[key] != value]
-        commit, _, _ = found["commit"], found["variants"], found["null"]
-    except (ValueError, KeyError, TypeError):
+        commit, variants, _ = found["commit"], found["variants"], found["null"]
+        _ = [variant["recipe"] for variant in variants.values()]
+    except (AttributeError, KeyError, TypeError):
         raise DataError(f"{path}: damaged, or no result of an experiment; take another folder") from None
     if other:
         raise DataError(f"{path}: of another {' and '.join(other)} (commit {commit}); take another folder")

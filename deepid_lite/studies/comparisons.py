@@ -32,8 +32,13 @@ class Difference(NamedTuple):
         return self.low > 0 or self.high < 0
 
 
+def packed(right):
+    """Bits bool (P,), eight a byte with the first in front, as base64 text for JSON."""
+    return base64.b64encode(np.packbits(right).tobytes()).decode("ascii")
+
+
 def unpacked(text, n_pairs):
-    """Bits bool (P,) of the text that `experiments.packed` wrote."""
+    """Bits bool (P,) of the text that `packed` wrote."""
     try:
         found = np.unpackbits(np.frombuffer(base64.b64decode(text, validate=True), np.uint8))
     except (binascii.Error, TypeError, ValueError):
@@ -46,27 +51,19 @@ def unpacked(text, n_pairs):
 def right_of(result, kind="joint_bayesian", variants=None):
     """{variant: bool (P,)}, the pairs that each variant's last layer decides rightly, fold by fold.
 
-    result: of `experiments.run_experiment`. kind: "joint_bayesian", "euclidean", "cosine" or "hamming".
+    result: of `ablations.run_experiment`. kind: "joint_bayesian", "euclidean", "cosine" or "hamming".
     """
     found = {}
     for name in variants or result["variants"]:
         if name not in result["variants"]:
             raise DataError(f"variant {name!r}: the result has {'; '.join(result['variants'])}")
-        found[name] = _right_of(result["variants"][name]["layers"], kind, result["pairs"], name)
+        layers = result["variants"][name]["layers"]
+        right = layers[max(layers)].get("right", {})
+        if kind not in right:
+            kinds = ", ".join(right) or "none: it is of an older version, run it again"
+            raise DataError(f"{name}: no pairs decided by {kind!r}; there are {kinds}")
+        found[name] = unpacked(right[kind], result["pairs"])
     return found
-
-
-def right_of_null(result, kind="joint_bayesian"):
-    """Bool (P,), the pairs that the experiment's untrained net decides rightly."""
-    return _right_of(result["null"]["untrained"], kind, result["pairs"], "untrained")
-
-
-def _right_of(layers, kind, n_pairs, name):
-    last = layers[max(layers)]
-    if kind not in last.get("right", {}):
-        kinds = ", ".join(last.get("right", {})) or "none: it is of an older version, run it again"
-        raise DataError(f"{name}: no pairs decided by {kind!r}; there are {kinds}")
-    return unpacked(last["right"][kind], n_pairs)
 
 
 def resampled(right, fold, n_draws=10_000, seed=0):

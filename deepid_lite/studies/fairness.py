@@ -18,8 +18,9 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces import splits
 from deepid_lite.neurons import codes, sparsity
 from deepid_lite.neurons.selectiveness import split_images
-from deepid_lite.studies import codes as code_tables
-from deepid_lite.studies import neuron_systems as subjects
+from deepid_lite.registry import study
+from deepid_lite.studies.neurons import attribute_labels
+from deepid_lite.verification.model import fitted
 
 FARS = (0.01, 0.001)  # false accept rates that the threshold allows among all impostors of the other half
 LEAST = 10  # people of a group
@@ -122,33 +123,34 @@ def _sizes(tables, who):
     return {"people": int(who.sum()), "genuine_pairs": int(genuine), "impostor_pairs": int(pairs.sum() - genuine)}
 
 
-def error_rates_by_sex(scale, seed=0, folder=None, draws=2000):
+@study
+def error_rates_by_sex(setup, seed=0, folder=None, draws=2000):
     """False accepts and rejects by sex, as CelebA's annotators labelled it, of CelebA people whom the net never saw.
 
     A person's sex is the label of most of their images. Joint Bayesian is fitted anew on the held-out people who are
     *not* CelebA's: the shipped one has seen these. The people are halved, and the threshold of a half is the one that
     lets a share of FARS of the other half's impostors pass, so that nobody who is tested has fitted or chosen anything.
-    folder: of CelebA's labels, see `subjects.attribute_labels`. DataError without such labels or with too few people.
+    folder: of CelebA's labels, see `attribute_labels`. DataError without such labels or with too few people.
     """
-    if scale.name == "lite":
+    if setup.name == "lite":
         raise DataError("error_rates_by_sex: drawn faces have no sex; add --scale reference")
-    _, rows, names, labels = subjects.attribute_labels(scale, folder)
-    male, person = labels[:, names.index("Male")], splits.renumber(scale.held_out.labels[rows])
+    _, rows, names, labels = attribute_labels(setup, folder)
+    male, person = labels[:, names.index("Male")], splits.renumber(setup.held_out.labels[rows])
     sex = majority(person, male)
     clear = ~np.isnan(sex)[person]
     people, groups, n = splits.renumber(person[clear]), sex[~np.isnan(sex)].astype(int), int(np.isnan(sex).sum())
     if min(np.bincount(groups, minlength=2)) < LEAST:
         raise DataError(f"error_rates_by_sex: fewer than {LEAST} people of one sex; give more CelebA people")
-    others = np.setdiff1d(np.arange(len(scale.held_out)), rows)
-    features, fit_labels = scale.features("held_out"), scale.held_out.labels[others]
-    verifier = code_tables.fitted(features[others], fit_labels)
+    others = np.setdiff1d(np.arange(len(setup.held_out)), rows)
+    features, fit_labels = setup.features("held_out"), setup.held_out.labels[others]
+    verifier = fitted(features[others], fit_labels)
     tested, half = features[rows[clear]], split_images(groups, seed)[people]
     tables = {name: _tables(score, tested, people, half) for name, score in _scores(verifier).items()}
     found = {name: {far: {"threshold": t, **by_group(counted, groups, draws, seed)} for far, (t, counted) in of.items()}
              for name, of in tables.items()}  # fmt: skip
     return sparsity.rounded({
-        "scale": scale.name,
-        "data_hash": scale.held_out.data_hash,
+        "scale": setup.name,
+        "data_hash": setup.held_out.data_hash,
         "seed": seed,
         "draws": draws,
         "labels": "Male, as CelebA's annotators gave it; of a person, the label of most images",

@@ -1,142 +1,257 @@
-"""The numbers behind Figs. 7 to 13 as dicts of plain lists, small enough for JSON; from plain arrays.
+"""The studies of single neurons, `identities` and `attributes` [DeepID2+, section 6, Figs. 7 to 13], and their claims.
 
-`selectiveness` computes, this module thins and rounds, studies.py calls it and plots.py draws.
+Each compares features of several methods: the net, the same net untrained, and LBP.
 """
+
+from pathlib import Path
 
 import numpy as np
 
 from deepid_lite.errors import DataError
-from deepid_lite.neurons import selectiveness
+from deepid_lite.faces import splits
+from deepid_lite.faces.celeba_labels import celeba_attributes
+from deepid_lite.faces.layouts import default_root
+from deepid_lite.neurons.selectiveness import (
+    coin_labels,
+    linear_accuracy,
+    one_neuron,
+    permuted_targets,
+    split_images,
+    testable,
+)
+from deepid_lite.neurons.silencing import silencing_curves
+from deepid_lite.neurons.untrained import untrained_model
+from deepid_lite.registry import Claim, claims, study
+from deepid_lite.studies.responses import curves, extremes, groups, numbers, portraits, random_neurons, summary
+from deepid_lite.verification import lbp
 
-POINTS = 150  # neurons that a curve keeps, evenly spaced in its order
-SELECTIVE = 0.75  # held-out accuracy from which a neuron counts as selective: half-way from chance to perfect
+# images that each half needs of a person, or of an attribute and of its absence
+PERSON_LEAST, ATTRIBUTE_LEAST = 20, 100
+SILENCED = (0, 8, 16, 32, 64, 128, 256, 384, 512, 640, 768, 896, 960, 1000)
+# not tested on people: a judgement of worth, and features that stand in for race or are used to demean
+LEFT_OUT = ("Attractive", "Pale_Skin", "Big_Lips", "Big_Nose", "Narrow_Eyes", "Chubby", "Double_Chin")
+GROUPS = {
+    "sex": ("Male",),
+    "age": ("Young", "wrinkles"),
+    "hair": ("Bald", "Black_Hair", "Gray_Hair", "Blond_Hair", "Brown_Hair",
+             "bald", "black_hair", "gray_hair", "blond_hair", "brown_hair"),
+}  # fmt: skip
 
 
-def signs(found):
-    """int (A, D): 1 excitatory, -1 inhibitory, 0 where the halves disagree, of a `selectiveness.OneNeuron`."""
-    first, second = np.sign(found.fitted)
-    return np.where(first == second, first, 0).astype(int)
+@study
+def identities(setup, seed=0, with_lbp=True, draws=10):
+    """Figs. 8, 10 and 12 for the five people with most images: one neuron, its statistics, histograms; and lesions.
 
-
-def summary(found):
-    """One list entry a target: the best neuron's accuracy, number and sign, the typical one, and selective shares."""
-    side = signs(found)
-    selective = found.every >= SELECTIVE
+    Halves are stratified by person. Nulls: an untrained net, LBP, labels shuffled among the images ("permuted", chosen
+    and scored as all others; "luckiest", the best of all neurons on the very images that score it).
+    """
+    names, labels = list(setup.celebrities), setup.identity_set.labels
+    first = split_images(labels, seed)
+    targets = np.stack([labels == setup.identity_set.names.index(name) for name in names], axis=1)
+    tested, missing = testable(targets, [first], names, PERSON_LEAST)
+    names, targets = [names[a] for a in tested], targets[:, tested]
+    if not names:
+        raise DataError(f"identities: nobody has {PERSON_LEAST} images in each half; give more images")
+    methods = method_features(setup, "identity_set", np.arange(len(labels)), with_lbp, seed)
+    net = methods["net"]
+    found = {name: one_neuron(x, targets, first, progress=True) for name, x in methods.items()}
+    shuffled = one_neuron(net, permuted_targets(targets, seed), first)
+    silenced = silencing_curves(net, targets, first, SILENCED, draws, seed, progress=True)
     return {
-        "one": numbers(found.accuracy),
-        "neuron": found.neuron.T.tolist(),
-        "sign": found.sign.T.tolist(),
-        "median": numbers(np.median(found.every, axis=1)),
-        "excitatory": numbers((selective & (side > 0)).mean(1), 5),
-        "inhibitory": numbers((selective & (side < 0)).mean(1), 5),
-    }
+        "scale": setup.name,
+        "data_hash": setup.identity_set.data_hash,
+        "seed": seed,
+        "images": len(labels),
+        "people": len(setup.identity_set.names),
+        "neurons": net.shape[1],
+        "names": names,
+        "positives": targets.sum(0).tolist(),
+        "not_tested": missing,
+        "systems": {name: summary(f) for name, f in found.items()},
+        "nulls": {"permuted": numbers(shuffled.accuracy), "luckiest": numbers(shuffled.every.max(1))},
+        "curves": {n: {s: curves(x, targets[:, a], found[s], a) for s, x in methods.items()}
+                   for a, n in enumerate(names[:3])},
+        "random_neurons": random_neurons(net, seed),
+        "histograms": {n: extremes(net, targets[:, a], found["net"], a, ~first)
+                       for a, n in enumerate(names[:2])},
+        "seen": portraits(net, found["net"], {n: a for a, n in enumerate(names)}, labels),
+        "lesions": {key: numbers(value, 5) for key, value in silenced._asdict().items()},
+    }  # fmt: skip
 
 
-def curves(features, target, found, a):
-    """Sorted means with spread on a target and on the rest, and held-out accuracy [Figs. 10 and 11], `POINTS` long.
+@study
+def attributes(setup, folder=None, seed=0, with_lbp=True):
+    """Figs. 7, 9, 11 and 13: attributes by all neurons and by one, against LBP over its dimensions.
 
-    found: the `OneNeuron` of these features, a: the target's place in it.
+    Ground truth at the lite scale; at the reference scale CelebA's human labels of people whom the net never saw
+    (folder: see `attribute_labels`). Each number comes twice, for random halves of the images, as in the
+    paper, and for halves without a person in common. Nulls: an untrained net, labels shuffled among the images, and a
+    coin tossed for each person, which only knowing the person again can tell.
     """
-    sorted_ = selectiveness.statistics(features, target)
-    keep = np.unique(np.linspace(0, len(sorted_.order) - 1, POINTS).round().astype(int))
-    # one unit for all features, so that systems of any scale fit one axis
-    unit = max(sorted_.mean.max(), sorted_.rest_mean.max()) or 1.0
-    rows = {key: numbers(getattr(sorted_, key)[keep] / unit, 3) for key in ("mean", "sd", "rest_mean", "rest_sd")}
-    order = sorted_.order[keep]
-    correlation = np.corrcoef(sorted_.mean, sorted_.rest_mean)[0, 1]
+    part, rows, names, targets = attribute_labels(setup, folder)
+    faces = getattr(setup, part)
+    labels = splits.renumber(faces.labels[rows])
+    firsts = {"random": split_images(np.zeros(len(rows)), seed), "people": splits.halves(labels, seed)}
+    tested, missing = testable(targets, firsts.values(), names, ATTRIBUTE_LEAST)
+    names, targets = [names[a] for a in tested], targets[:, tested]
+    if not names:
+        raise DataError(f"attributes: none has {ATTRIBUTE_LEAST} images of each kind in each half; give more")
+    methods = method_features(setup, part, rows, with_lbp, seed)
+    net = methods["net"]
+    found = {kind: {s: one_neuron(x, targets, first, progress=True) for s, x in methods.items()}
+             for kind, first in firsts.items()}  # fmt: skip
+    strangers = found["people"]
+    best = np.argsort(-strangers["net"].accuracy, kind="stable")
     return {
-        "rank": keep.tolist(),
-        **rows,
-        "accuracy": numbers(found.every[a, order], 3),
-        "sign": signs(found)[a, order].tolist(),
-        "correlation": round(float(correlation), 4),  # of the two means over all features
-    }
+        "scale": setup.name,
+        "data_hash": faces.data_hash,
+        "seed": seed,
+        "labels": "drawn" if setup.name == "lite" else "given by people",
+        "images": len(rows),
+        "people": int(labels.max()) + 1,
+        "neurons": net.shape[1],
+        "names": names,
+        "known": (~np.isnan(targets)).sum(0).tolist(),
+        "positives": (targets == 1).sum(0).tolist(),
+        "positive_people": [len(np.unique(labels[column == 1])) for column in targets.T],
+        "not_tested": missing,
+        "left_out": [] if setup.name == "lite" else list(LEFT_OUT),
+        "halves": {
+            kind: {
+                "systems": {s: summary(f) for s, f in found[kind].items()},
+                "nulls": attribute_nulls(net, targets, labels, first, seed),
+                **attribute_accuracy(setup, part, rows, methods, targets, first, with_lbp),
+            } for kind, first in firsts.items()
+        },
+        "curves": {names[a]: {s: curves(x, targets[:, a], strangers[s], a) for s, x in methods.items()}
+                   for a in best[:2]},
+        "histograms": {group: groups(net, targets, names, wanted, strangers["net"], ~firsts["people"])
+                       for group, wanted in GROUPS.items() if set(wanted) & set(names)},
+        "seen": portraits(net, strangers["net"], {names[a]: a for a in best[:6]}, labels, targets, names),
+    }  # fmt: skip
 
 
-def distributions(features, groups, neurons, rows, bins=20):
-    """Histograms of some neurons over groups of images {name: mask (N,)}, on the images `rows` (mask (N,)).
+def attribute_labels(setup, folder=None):
+    """(part of the setup, rows of it, names, labels float32 (N, A) with nan for unknown).
 
-    Returns {"neurons", "top" (highest edge of each), "shares": {name: [[bins shares] a neuron]}, "silent"}; silent is
-    the share of images on which a neuron is exactly zero.
+    The ground truth of drawn test people; at the reference scale the human labels of the CelebA people among the
+    held-out ones. folder: that of the label files, by default `celeba_labels` in the data folder.
     """
-    values = features[rows][:, neurons]
-    groups = {name: mask[rows] for name, mask in groups.items()}
-    edges, shares = selectiveness.histograms(values, groups, bins)
+    if setup.name == "lite":
+        drawn = {name: values for name, values in setup.test.attributes.items() if values.dtype == bool}
+        return "test", np.arange(len(setup.test)), list(drawn), np.stack(list(drawn.values()), 1).astype(np.float32)
+    source = setup.held_out.attributes.get("source", np.full(len(setup.held_out), ""))
+    rows = np.flatnonzero(source == "celeba")
+    if not len(rows):
+        raise DataError(
+            "attributes: no held-out person comes from CelebA, which alone has human labels; keep web faces"
+        )
+    if folder is None:
+        folder = Path(setup.root or default_root("celeba")) / "celeba_labels"
+    known = celeba_attributes(setup.held_out.subset(rows), folder)
+    names = [name for name in known if name not in LEFT_OUT]
+    return "held_out", rows, names, np.stack([known[name] for name in names], 1)
+
+
+def method_features(setup, part, rows, with_lbp=True, seed=0):
+    """Features (N, D) of the rows of a part: "net", "untrained" and, as bytes, "lbp", the largest descriptor."""
+    null = setup.with_model(untrained_model(setup.model, setup.held_out.images, seed))
+    found = {"net": setup.features(part)[rows], "untrained": null.features(part)[rows]}
+    return found | ({"lbp": lbp_features(setup, part, rows, lbp_sweep(setup)[-1])} if with_lbp else {})
+
+
+def lbp_sweep(setup):
+    """LBP descriptors to compare with (see `lbp.SWEEP`); at the lite scale the three smallest, which take seconds."""
+    return lbp.SWEEP[:3] if setup.name == "lite" else lbp.SWEEP
+
+
+def lbp_features(setup, part, rows, entry):
+    """LBP descriptors, uint8 (N, D), of the rows of a part; entry: one of `lbp.SWEEP`."""
+    _, points, levels = entry
+    images = getattr(setup, part).images
+    return lbp.describe(images if len(rows) == len(images) else images[rows], points, levels)
+
+
+def attribute_accuracy(setup, part, rows, found, targets, first, with_lbp=True):
+    """Balanced accuracy of each attribute by linear SVM, for the methods `found` and for LBP over its dimensions."""
+    accuracy = {name: numbers(linear_accuracy(found[name], targets, first, progress=True))
+                for name in ("net", "untrained")}  # fmt: skip
+    swept = {}
+    for entry in lbp_sweep(setup) if with_lbp else ():
+        bytes_ = found["lbp"] if entry is lbp_sweep(setup)[-1] else lbp_features(setup, part, rows, entry)
+        swept[str(bytes_.shape[1])] = numbers(linear_accuracy(bytes_, targets, first, lbp.GramPCA(1000), progress=True))
+    return {"all": accuracy, "all_lbp": swept}
+
+
+def attribute_nulls(features, targets, labels, first, seed=0):
+    """Shuffled labels by one neuron; a coin for each person by one neuron and by all."""
+    shuffled = one_neuron(features, permuted_targets(targets, seed), first)
+    coins = coin_labels(labels, seed=seed)
     return {
-        "neurons": [int(n) for n in neurons],
-        "top": numbers(edges[:, -1]),
-        "shares": {name: numbers(share) for name, share in shares.items()},
-        "silent": {name: numbers((values[mask] == 0).mean(0)) for name, mask in groups.items()},
+        "permuted": numbers(shuffled.accuracy),
+        "luckiest": numbers(shuffled.every.max(1)),
+        "coin_one": numbers(one_neuron(features, coins, first).accuracy),
+        "coin_all": numbers(linear_accuracy(features, coins, first)),
     }
 
 
-def portraits(features, found, wanted, labels, targets=None, names=()):
-    """{name: `seen` of the best excitatory neuron of that target}; wanted: {name: the target's place in `found`}.
-
-    found: a `OneNeuron`, whose first half chooses; a target that has no such neuron is left out.
-    """
-    best = {name: selectiveness.extreme_neurons(found, a, 1)[0] for name, a in wanted.items()}
-    return {name: seen(features, which[0], labels, targets, names) for name, which in best.items() if len(which)}
+def _best_one(found, method):
+    """Held-out accuracy of the one best feature for the target that it knows best."""
+    return 100 * max(found["systems"][method]["one"])
 
 
-def seen(features, neuron, labels, targets=None, names=(), n=100):
-    """Who and what is on the n images that excite a neuron most: people, and attributes against all images.
+def _mean(values):
+    return sum(values) / len(values)
 
-    targets: (N, A) with nan for unknown; an attribute is listed where at least a fifth of the n are known.
-    """
-    top, _ = selectiveness.top_images(features, neuron, n)
-    counts = np.sort(np.bincount(labels[top]))[::-1]
-    found = {"neuron": int(neuron), "images": len(top), "people": int((counts > 0).sum()), "most": int(counts[0])}
-    if targets is None:
-        return found
-    targets = np.asarray(targets, float)
-    enough = [a for a in range(len(names)) if (~np.isnan(targets[top, a])).sum() >= len(top) / 5]
-    return found | {
-        "attributes": {
-            names[a]: {"top": numbers(np.nanmean(targets[top, a])), "all": numbers(np.nanmean(targets[:, a]))}
-            for a in enough
-        }
+
+def _net_and_lbp(half):
+    """The two numbers of a claim: mean accuracy of all neurons, and of LBP at its best dimension; half: of people."""
+    return {
+        "ours": lambda r: 100 * _mean(r["halves"][half]["all"]["net"]),
+        "comparison": lambda r: 100 * max(map(_mean, r["halves"][half]["all_lbp"].values())),
     }
 
 
-def random_neurons(features, seed=0, k=5):
-    """Histograms of k random neurons over all images [Fig. 12, first row]."""
-    some = np.sort(np.random.default_rng(seed).choice(features.shape[1], min(k, features.shape[1]), replace=False))
-    everything = np.ones(len(features), bool)
-    return distributions(features, {"all": everything}, some, everything)
+def _both_signs(method):
+    """The rarer of selective excitatory and inhibitory features, percent of all, mean over the people; method: text."""
+    return lambda r: 100 * _mean([*map(min, *(r["systems"][method][sign] for sign in ("excitatory", "inhibitory")))])
 
 
-def extremes(features, target, found, a, rows, k=5):
-    """Histograms of the k best excitatory and inhibitory neurons of target a on its positives and the rest [Fig. 12].
-
-    found: a `OneNeuron`, whose first half chose them; rows: mask of the other half, which is shown.
-    """
-    excitatory, inhibitory = selectiveness.extreme_neurons(found, a, k)
-    sides = {"positives": target == 1, "rest": target == 0}
-    shown = {"excitatory": excitatory, "inhibitory": inhibitory}
-    return {kind: distributions(features, sides, which, rows) for kind, which in shown.items() if len(which)}
-
-
-def groups(features, targets, names, wanted, found, rows):
-    """Histograms of the best excitatory and inhibitory neuron of each attribute of a group, over them all [Fig. 13].
-
-    A group of one attribute is set against the images that lack it. found, rows: as in `extremes`.
-    """
-    there = [name for name in wanted if name in names]
-    if not there:
-        raise DataError(f"attributes {', '.join(wanted)}: none is among those tested, {', '.join(names)}")
-    places = [list(names).index(name) for name in there]
-    masks = {name: targets[:, a] == 1 for name, a in zip(there, places, strict=True)}
-    if len(there) == 1:
-        masks[f"not {there[0]}"] = targets[:, places[0]] == 0
-    best = []  # (attribute, kind, neuron)
-    for name, a in zip(there, places, strict=True):
-        excitatory, inhibitory = selectiveness.extreme_neurons(found, a, 1)
-        best += [(name, "excitatory", n) for n in excitatory] + [(name, "inhibitory", n) for n in inhibitory]
-    chosen = {"for": [name for name, _, _ in best], "kind": [kind for _, kind, _ in best]}
-    return chosen | distributions(features, masks, [neuron for _, _, neuron in best], rows)
-
-
-def numbers(values, digits=4):
-    """Rounded floats, nested as the array is."""
-    return np.round(np.asarray(values, float), digits).tolist()
+claims(
+    Claim(
+        "one neuron, a person", row=19, study="identities", source="section 6, Fig. 8", paper="about 97 %",
+        statement="One neuron tells some person from all others",
+        ours=lambda r: _best_one(r, "net"), comparison=lambda r: _best_one(r, "lbp"), kind="baseline",
+        against="best LBP feature", at_least=95, margin=2,
+    ),
+    Claim(
+        "LBP and a person", row=20, study="identities", source="section 6, Fig. 10", paper="about 50 %",
+        statement="Most single LBP features are near chance for a person",
+        ours=lambda r: 100 * _mean(r["systems"]["lbp"]["median"]),
+        comparison=lambda r: 100 * _mean(r["systems"]["net"]["median"]), kind="baseline",
+        against="typical neuron of the net", at_most=55, margin=2,
+    ),
+    Claim(
+        "one neuron, an attribute", row=21, study="attributes", source="section 6, Fig. 9", paper="about 97 %",
+        statement="One neuron tells some attribute, on people it never saw",
+        ours=lambda r: _best_one(r["halves"]["people"], "net"),
+        comparison=lambda r: _best_one(r["halves"]["people"], "lbp"), kind="baseline", against="best LBP feature",
+        at_least=95, margin=2,
+    ),
+    Claim(
+        "attributes against LBP", row=22, study="attributes", source="section 6, Fig. 7", paper="in all of them",
+        statement="All neurons together beat LBP at attributes",
+        **_net_and_lbp("random"), kind="baseline", against="LBP at its best dimension", at_least=75, margin=2,
+    ),
+    Claim(
+        "attributes of strangers", row=23, study="attributes", source="beyond the paper", paper="not measured",
+        statement="The same where no person is in both halves", of="this book",
+        **_net_and_lbp("people"), kind="baseline", against="LBP at its best dimension", at_least=75, margin=2,
+    ),
+    Claim(
+        "two signs", row=24, study="identities", source="section 6, Figs. 10 and 12", paper="drawn, no number",
+        statement="Some neurons are excited by a person and others inhibited; LBP has no such subsets",
+        ours=_both_signs("net"), comparison=_both_signs("lbp"), kind="baseline", against="LBP", at_least=1, times=3,
+        unit="{:.1f} % of the features",
+    ),
+)  # fmt: skip

@@ -1,4 +1,4 @@
-"""The four studies of occlusion on a `Scale`; studies.py registers them, plots.py draws them.
+"""The four studies of occlusion, and what the paper claims of it.
 
 `occlusion` is the paper's own [DeepID2+, section 7, Figs. 15 and 16], `strips` its Fig. 17 and the left of its Fig. 1;
 `fills` and `sensitivity` go beyond it. Each is a dict of plain numbers for JSON, with its nulls.
@@ -11,17 +11,19 @@ from deepid_lite.faces.cache import cache_folder
 from deepid_lite.neurons import disguises
 from deepid_lite.neurons import occlusion as occ
 from deepid_lite.neurons.untrained import untrained_model
-from deepid_lite.studies import robustness as sweeps
+from deepid_lite.registry import Claim, claims, study
+from deepid_lite.studies import robustness
 from deepid_lite.verification.evaluation import face_features, fit_verifier
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.model import weights_hash
 
 NULLS = ("untrained", "pixels")
-VERSION = 2  # part of the mark of stored scores: raise it when a change makes other scores
+VERSION = 3  # part of the mark of stored scores: raise it when a change makes other scores
 
 
+@study
 def occlusion(
-    scale,
+    setup,
     folder=None,
     precision="fp32",
     with_lbp=True,
@@ -38,13 +40,13 @@ def occlusion(
     kept, so that an interrupted run goes on; at the reference scale the cache unless given. per_fold: only so many same
     and different pairs of each fold; most: only so many held-out images to fit on.
     """
-    conditions = occ.conditions(fractions, sizes, fill, seed, scale.held_out.images)
-    found = _swept(scale, conditions, folder, precision, with_lbp, per_fold, most, ("occlusion", fill, seed))
+    conditions = occ.conditions(fractions, sizes, fill, seed, setup.held_out.images)
+    found = _swept(setup, conditions, folder, precision, with_lbp, per_fold, most, ("occlusion", fill, seed))
     kinds = {"from_below": ("below", fractions, 100), "block": ("block", sizes, 1)}
     names = {kind: ["clean", *(f"{word} {v:g}" for v in values)] for kind, (word, values, _) in kinds.items()}
     result = {
-        "scale": scale.name,
-        "data_hash": scale.test.data_hash,
+        "scale": setup.name,
+        "data_hash": setup.test.data_hash,
         **found["facts"],
         "fill": fill,
         "seed": seed,
@@ -55,99 +57,100 @@ def occlusion(
         result[kind] = {"levels": [0, *(round(unit * v, 3) for v in values)], "curves": {}}
         for name, scores in found["scores"].items():
             place = result["null"].setdefault(kind, {}) if name in NULLS else result[kind]["curves"]
-            place.update(sweeps.curves(scores, names[kind], found["pairs"]))
+            place.update(robustness.curves(scores, names[kind], found["pairs"]))
     return result
 
 
-def fills(scale, folder=None, precision="fp32", with_lbp=True, fraction=0.4, size=40, per_fold=None, most=None, seed=0):
+@study
+def fills(setup, folder=None, precision="fp32", with_lbp=True, fraction=0.4, size=40, per_fold=None, most=None, seed=0):
     """Beyond the paper: what covers are filled with, sunglasses and masks; the rest as in `occlusion`."""
     conditions = {"clean": lambda images, landmarks, index: images}
     for fill in occ.FILLS:
-        more = occ.conditions((fraction,), (size,), fill, seed, scale.held_out.images)
+        more = occ.conditions((fraction,), (size,), fill, seed, setup.held_out.images)
         conditions |= {f"{name}, {fill}": cover for name, cover in more.items() if name != "clean"}
     conditions |= {"sunglasses": lambda x, landmarks, _: disguises.sunglasses(x, landmarks),
                    "mask": lambda x, landmarks, _: disguises.surgical_mask(x, landmarks)}  # fmt: skip
-    found = _swept(scale, conditions, folder, precision, with_lbp, per_fold, most,
+    found = _swept(setup, conditions, folder, precision, with_lbp, per_fold, most,
                    ("fills", fraction, size, seed))  # fmt: skip
-    result = {"scale": scale.name, "data_hash": scale.test.data_hash, **found["facts"], "seed": seed,
+    result = {"scale": setup.name, "data_hash": setup.test.data_hash, **found["facts"], "seed": seed,
               "conditions": list(conditions), "curves": {}, "null": {}}  # fmt: skip
     for name, scores in found["scores"].items():
-        result["null" if name in NULLS else "curves"] |= sweeps.curves(scores, conditions, found["pairs"])
+        result["null" if name in NULLS else "curves"] |= robustness.curves(scores, conditions, found["pairs"])
     return result
 
 
-def _swept(scale, conditions, folder, precision, with_lbp, per_fold, most, settings):
-    """All systems under all conditions: {"scores": {system: {condition: {curve: (P,)}}}, "pairs", "facts"}."""
-    pairs, held_out = sweeps.some_pairs(scale.pairs, per_fold), scale.held_out
-    stored = (
-        (lambda layer: scale.features("held_out", layer)) if most is None else None
-    )  # other studies use them as well
+def _swept(setup, conditions, folder, precision, with_lbp, per_fold, most, settings):
+    """All methods under all conditions: {"scores": {method: {condition: {curve: (P,)}}}, "pairs", "facts"}."""
+    pairs, held_out = robustness.some_pairs(setup.pairs, per_fold), setup.held_out
+    members = setup.ensemble.members if setup.ensemble else []
+
+    def known():  # features of all held-out people; other studies use them as well
+        return {f"FC-{n}": setup.features("held_out", n) for n in setup.model.net.heads}
+
+    def of_members():
+        return {"ensemble": np.concatenate([setup.with_model(m).features("held_out") for m in members], axis=1)}
+
     limit = {"most": most} if most else {}
-    systems = {
-        "net": sweeps.net_system(scale.model, held_out, precision, features=stored, **limit),
-        "untrained": sweeps.untrained_system(scale.model, held_out, precision, **limit),
-        "pixels": sweeps.pixel_system(held_out, **limit),
-    } | ({"lbp": sweeps.lbp_system(held_out, **limit)} if with_lbp else {})
-    members = scale.ensemble.members if scale.ensemble else []
+    methods = {
+        "net": robustness.layers(setup.model, held_out, precision, most, None if most else known),
+        "untrained": robustness.untrained(setup.model, held_out, precision, **limit),
+        "pixels": robustness.pixels(held_out, **limit),
+    } | ({"lbp": robustness.high_dimensional_lbp(held_out, **limit)} if with_lbp else {})
     if members:
-        known = stored and np.concatenate([scale.of_member(m).features("held_out") for m in members], axis=1)
-        systems["ensemble"] = sweeps.ensemble_system(members, held_out, precision, features=known, **limit)
-    hashes = [weights_hash(model) for model in (scale.model, *members)]
-    mark = sweeps.mark_of(scale.test.data_hash, held_out.data_hash, *hashes, precision, most, *settings,
-                          pairs.first, pairs.second, pairs.fold, VERSION)  # fmt: skip
-    if folder is None and scale.name == "reference":
+        methods["ensemble"] = robustness.joined(members, held_out, precision, most, None if most else of_members)
+    nets = [(weights_hash(model), model.region) for model in (setup.model, *members)]
+    mark = robustness.mark_of(setup.test.data_hash, held_out.data_hash, *nets, precision, most, *settings,
+                              pairs.first, pairs.second, pairs.fold, VERSION)  # fmt: skip
+    if folder is None and setup.name == "reference":
         folder = cache_folder() / f"{settings[0]}-{mark}"
-    scores = {name: sweeps.sweep(scale.test, pairs, conditions, fit, folder, mark, name, progress=True)
-              for name, fit in systems.items()}  # fmt: skip
-    images = len(np.union1d(pairs.first, pairs.second))
-    return {
-        "scores": scores,
-        "pairs": pairs,
-        "facts": {
-            "pairs": len(pairs),
-            "images": images,
-            "kept": most or len(held_out),
-            "precision": precision,
-            "nets": len(members) or 1,
-        },
+    facts = {
+        "pairs": len(pairs),
+        "images": len(np.union1d(pairs.first, pairs.second)),
+        "kept": most or len(held_out),
+        "precision": precision,
+        "nets": len(members) or 1,
     }
+    scores = {name: robustness.sweep(setup.test, pairs, conditions, method, folder, mark, name, progress=True)
+              for name, method in methods.items()}  # fmt: skip
+    return {"scores": scores, "pairs": pairs, "facts": facts}
 
 
-def strips(scale, fractions=occ.FRACTIONS, sizes=occ.SIZES, most=None, every=4, seed=0):
+@study
+def strips(setup, fractions=occ.FRACTIONS, sizes=occ.SIZES, most=None, every=4, seed=0):
     """FC-4 of single people under growing covers [Figs. 1, 17]; other people and an untrained net as nulls.
 
-    most: images of a person at most. every: of the neurons, in the order of their clean means, each so-manieth is kept.
+    most: images of a person at most. every: of the neurons, in the order of their clean means, each `every`-th is kept.
     """
-    crowd, conditions = scale.crowd, occ.conditions(fractions, sizes, seed=seed)
-    people = [np.flatnonzero(crowd.labels == crowd.names.index(name))[:most] for name in scale.celebrities]
+    faces, conditions = setup.identity_set, occ.conditions(fractions, sizes, seed=seed)
+    people = [np.flatnonzero(faces.labels == faces.names.index(name))[:most] for name in setup.celebrities]
     result = {
-        "scale": scale.name,
-        "data_hash": crowd.data_hash,
-        "people": list(scale.celebrities),
+        "scale": setup.name,
+        "data_hash": faces.data_hash,
+        "people": list(setup.celebrities),
         "seed": seed,
         "images": [len(rows) for rows in people],
-        "neurons": scale.model.net.dimension,
+        "neurons": setup.model.net.dimension,
         "every": every,
         "levels": {"from_below": [0, *(round(100 * f, 3) for f in fractions)], "block": [0, *sizes]},
     }
-    found = [_under_covers(scale.model, crowd, rows, conditions) for rows in people]
+    found = [_under_covers(setup.model, faces, rows, conditions) for rows in people]
     result |= occ.compare_people(found, len(fractions), every)
-    result["example"] = _example(scale, found, people, fractions)
-    fresh = untrained_model(scale.model, scale.held_out.images, most=1000)
-    found = [_under_covers(fresh, crowd, rows, conditions) for rows in people]
+    result["example"] = _example(setup, found, people, fractions)
+    fresh = untrained_model(setup.model, setup.held_out.images, most=1000)
+    found = [_under_covers(fresh, faces, rows, conditions) for rows in people]
     return result | {"null": occ.compare_people(found, len(fractions))}
 
 
-def _example(scale, found, people, fractions, neurons=32, bins=20):
+def _example(setup, found, people, fractions, neurons=32, bins=20):
     """Fig. 1: responses to one image of each of two people, and to the first covered; histograms of three neurons."""
     half = len(fractions) // 2
-    shown = np.arange(neurons) * scale.model.net.dimension // neurons
-    background = scale.features("crowd")[:, : scale.model.net.dimension]  # pictures without their mirrors
+    shown = np.arange(neurons) * setup.model.net.dimension // neurons
+    background = setup.features("identity_set")[:, : setup.model.net.dimension]  # pictures without their mirrors
     is_first = np.zeros(len(background), bool)
     is_first[people[0]] = True
     gap = (background[is_first] > 0).mean(0) - (background[~is_first] > 0).mean(0)
     picked = [int(np.argmax(gap)), int(np.argmin(gap)), int(np.argmin(np.abs(gap)))]
-    groups = {"all": background} | {scale.celebrities[k]: background[people[k]] for k in (0, 1)}
+    groups = {"all": background} | {setup.celebrities[k]: background[people[k]] for k in (0, 1)}
     edges = np.linspace(0, np.quantile(background[:, picked], 0.995), bins + 1)
     responses = {"first": found[0][0, 0], "first, covered": found[0][1 + half, 0], "second": found[1][0, 0]}
     codes = {name: r > 0 for name, r in responses.items()}
@@ -175,19 +178,20 @@ def _under_covers(model, faces, rows, conditions):
     return np.stack([extract(model.net, regions.crop(c, model.region), flip=False) for c in covered])
 
 
-def sensitivity(scale, n=100, side=24, step=8):
+@study
+def sensitivity(setup, n=100, side=24, step=8):
     """Which places of a face its score and its code hang on: mean over n same-person pairs; untrained net as null."""
-    pairs = sweeps.some_pairs(scale.pairs, max(1, -(-n // len(np.unique(scale.pairs.fold)))))
-    fresh = untrained_model(scale.model, scale.held_out.images, most=1000)
+    pairs = robustness.some_pairs(setup.pairs, max(1, -(-n // len(np.unique(setup.pairs.fold)))))
+    fresh = untrained_model(setup.model, setup.held_out.images, most=1000)
     some = slice(0, 4000)
-    null = fit_verifier(fresh, face_features(fresh, scale.held_out.images[some]), scale.held_out.labels[some])
+    null = fit_verifier(fresh, face_features(fresh, setup.held_out.images[some]), setup.held_out.labels[some])
     return {
-        "scale": scale.name,
-        "data_hash": scale.test.data_hash,
+        "scale": setup.name,
+        "data_hash": setup.test.data_hash,
         "side": side,
         "step": step,
-        "net": _sensitivity(scale.model, scale.test, pairs, n, side, step),
-        "null": _sensitivity(null, scale.test, pairs, n, side, step),
+        "net": _sensitivity(setup.model, setup.test, pairs, n, side, step),
+        "null": _sensitivity(null, setup.test, pairs, n, side, step),
     }
 
 
@@ -216,3 +220,57 @@ def _sensitivity(model, faces, pairs, n, side, step):
         "score": np.round(drop[..., 0].mean(0), 4).tolist(),
         "code": np.round(drop[..., 1].mean(0), 4).tolist(),
     }
+
+
+def _accuracy(result, kind, level, curve):
+    """Accuracy under an occlusion: kind "from_below" (percent of the face) or "block" (pixels of the paper)."""
+    return result[kind]["curves"][curve]["accuracy"][result[kind]["levels"].index(level)]
+
+
+def _mean(values):
+    values = list(values)
+    return sum(values) / len(values)
+
+
+def _deeper(result, level):
+    """How much better the deepest layer is than the first that the net has, at a level of occlusion from below."""
+    first = min(name for name in result["from_below"]["curves"] if name.startswith("FC-"))
+    return _accuracy(result, "from_below", level, "FC-4") - _accuracy(result, "from_below", level, first)
+
+
+claims(
+    Claim(
+        "one net on LFW", row=1, study="occlusion", source="section 5, Table 4", paper="98.70 %",
+        statement="One net, FC-4 of picture and mirror, verifies nearly all of LFW's pairs",
+        ours=lambda r: _accuracy(r, "from_below", 0, "FC-4"), comparison=lambda r: _accuracy(r, "from_below", 0, "LBP"),
+        kind="baseline", against="high-dimensional LBP", at_least=98, margin=2,
+    ),
+    Claim(
+        "40 % covered", row=25, study="occlusion", source="section 7, Fig. 15", paper="over 90 %",
+        statement="Over 90 % with 40 % of the face covered, where LBP is below 70 %",
+        ours=lambda r: _accuracy(r, "from_below", 40, "FC-4"),
+        comparison=lambda r: _accuracy(r, "from_below", 40, "LBP"), kind="baseline", against="LBP", at_least=90,
+        margin=2,
+    ),
+    Claim(
+        "blocks of 50", row=26, study="occlusion", source="section 7, Fig. 16", paper="89.2 %",
+        statement="Blocks of 50 x 50 pixels leave 89.2 %, and LBP about 70 %",
+        ours=lambda r: _accuracy(r, "block", 50, "FC-4"), comparison=lambda r: _accuracy(r, "block", 50, "LBP"),
+        kind="baseline", against="LBP", at_least=89.2, margin=2,
+    ),
+    Claim(
+        "deeper is more robust", row=27, study="occlusion", source="section 7, Fig. 15", paper="drawn, no number",
+        statement="Deeper layers are more robust: the gap to the first one grows under a cover",
+        ours=lambda r: _deeper(r, 40), comparison=lambda r: _deeper(r, 0), kind="baseline",
+        against="the gap on clean faces", at_least=2, margin=1, unit="{:.1f} points",
+    ),
+    Claim(
+        "stable patterns", row=28, study="strips", source="section 7, Fig. 17", paper="drawn, no number",
+        statement="A person's pattern of activations stays under a cover of 40 %",
+        ours=lambda r: _mean(
+            person[r["levels"]["from_below"].index(40)] for person in r["rank_correlation"]["from_below"]
+        ),
+        comparison=lambda r: _mean(r["other_person_rank_correlation"]), kind="null", against="other people",
+        at_least=0.7, margin=0.2, unit="rank correlation {:.2f}",
+    ),
+)  # fmt: skip

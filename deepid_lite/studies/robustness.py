@@ -1,14 +1,12 @@
-"""One set of pairs under many conditions: every system scores all of them, and an interrupted sweep goes on.
+"""One set of pairs under many conditions: every method scores all of them, and an interrupted sweep goes on.
 
-A *condition* changes the pictures: a function (images, landmarks, index) -> images. A *system* turns pictures into
-scores: `fit()`, run only when something is left to do, returns (embed, compare); embed maps images (n, 144, 128, 3) to
-{curve: array (n, k)}, compare maps each curve to a function of two such arrays that scores their rows. One system may
-have several curves, as a net has layers.
-
-Nothing is fitted on, or chosen for, a condition: what a system learned, it learned from clean pictures.
+A *condition* changes the pictures: a function (images, landmarks, index) -> images. A `Method` turns pictures into
+scores, of several curves where a net has several layers. Nothing is fitted on, or chosen for, a condition: what a
+method learned, it learned from clean pictures.
 """
 
 import dataclasses
+import functools
 import hashlib
 import zipfile
 from pathlib import Path
@@ -18,6 +16,7 @@ from tqdm import tqdm
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import WHOLE_FACE, crop
+from deepid_lite.files import replacing
 from deepid_lite.neurons.untrained import untrained_model
 from deepid_lite.verification import ensemble, lbp
 from deepid_lite.verification.features import extract
@@ -28,10 +27,11 @@ BLOCK = 512  # pictures at a time
 PIXELS = dataclasses.replace(WHOLE_FACE, name="pixels", shape=(28, 24))
 
 
-def sweep(faces, pairs, conditions, fit, folder=None, mark="", name="system", progress=False):
-    """Scores of a system's curves under each condition: {condition: {curve: (P,)}}.
+def sweep(faces, pairs, conditions, method, folder=None, mark="", name="method", progress=False):
+    """Scores of a method's curves under each condition: {condition: {curve: (P,)}}.
 
-    faces: has images and landmarks; only the pictures that `pairs` names are touched. folder: where each condition's
+    faces: has images and landmarks; only the pictures that `pairs` names are touched. method: it is fitted only when
+    something is left to do. folder: where each condition's
     scores are kept as `<name>-<condition>.npz` when they are complete; what lies there with the same `mark` (a text
     that names model, data and settings) is not computed again, and with another mark is a DataError.
     """
@@ -41,7 +41,7 @@ def sweep(faces, pairs, conditions, fit, folder=None, mark="", name="system", pr
     missing = [c for c in conditions if found[c] is None]
     if not missing:
         return found
-    embed, compare = fit()
+    method.fit()
     total = len(missing) * len(used)
     with tqdm(total=total, desc=name, unit="face", disable=None if progress else True) as bar:
         for condition in missing:
@@ -49,14 +49,16 @@ def sweep(faces, pairs, conditions, fit, folder=None, mark="", name="system", pr
             for i in range(0, len(used), BLOCK):
                 index = used[i : i + BLOCK]
                 images = np.asarray(faces.images[index])
-                parts.append(embed(conditions[condition](images, faces.landmarks[index], index)))
+                parts.append(method.embed(conditions[condition](images, faces.landmarks[index], index)))
                 bar.update(len(index))
             scores = {}
             for curve in parts[0]:
                 z = np.concatenate([part[curve] for part in parts])
-                scores[curve] = compare[curve](z[compact.first], z[compact.second])
+                scores[curve] = method.score(curve, z[compact.first], z[compact.second])
             found[condition] = scores
-            _store(files[condition], mark, scores)
+            if files[condition]:
+                with replacing(files[condition]) as part:
+                    np.savez(part, mark=np.array(mark), **scores)
     return found
 
 
@@ -77,13 +79,13 @@ def curves(scores, conditions, pairs, clean="clean"):
     "fold_accuracy"}}, percent, one entry a condition.
 
     scores: what `sweep` returned, with the condition `clean`. "accuracy" has its threshold chosen under the condition
-    itself; "fixed" keeps the threshold that the other nine folds' *clean* scores gave: what a system in use has.
+    itself; "fixed" keeps the threshold that the other nine folds' *clean* scores gave: what a method in use has.
     """
     report = {}
     for curve, clean_scores in scores[clean].items():
         thresholds = verify(clean_scores, pairs).threshold
         chosen = [verify(scores[c][curve], pairs) for c in conditions]
-        fixed = [verify_at(scores[c][curve], pairs, thresholds) for c in conditions]
+        fixed = [in_folds(scores[c][curve], pairs, thresholds) for c in conditions]
         report[curve] = {
             "accuracy": _percent(v.accuracy for v in chosen),
             "standard_error": _percent(v.standard_error for v in chosen),
@@ -94,139 +96,109 @@ def curves(scores, conditions, pairs, clean="clean"):
     return report
 
 
-def verify_at(scores, pairs, thresholds):
-    """`protocols.verify` with given thresholds (F,), one a fold in the folds' order -> Verification."""
-    folds = np.unique(pairs.fold)
-    thresholds = np.asarray(thresholds, np.float64)
-    if thresholds.shape != (len(folds),) or np.isnan(thresholds).any():
-        raise DataError(f"thresholds: got shape {thresholds.shape}, wanted one number for each of {len(folds)} folds")
-    if np.shape(scores) != (len(pairs),) or not np.isfinite(scores).all():
-        raise DataError(f"scores: shape {np.shape(scores)}, wanted {len(pairs)} finite numbers, one for each pair")
-    return in_folds(scores, pairs, thresholds)
+class Method:
+    """Descriptions of a face, one a curve, each by Joint Bayesian, or by Hamming distance where they are bits.
 
-
-# systems: each returns `fit`
-
-
-def net_system(model, held_out, precision="fp32", most=None, features=None):
-    """Every feature layer of a `FaceModel` net by Joint Bayesian, and its last layer's code by Hamming distance.
-
-    held_out: has images and labels, clean people who fit Joint Bayesian; `most`: whole people with so many images at
-    most. features: layer -> features (N, 2 D) of `held_out`, where somebody has them already.
+    describe: images (n, 144, 128, 3) -> {curve: (n, D)}. make: (features, labels) -> fitted verifier. held_out: has
+    images and labels, clean people to fit on; most: whole people with so many images at most. known: a function that
+    gives {curve: (N, D)} of `held_out`, where somebody has them already.
     """
 
-    def fit():
-        layers, verifiers = model.net.heads, {}
-        some = _whole_people(held_out.labels, most)
-        if features is None:
-            images = crop(np.asarray(held_out.images[some]), model.region)
-            fitted = extract(model.net, images, layer=layers, precision=precision)
-        else:
-            fitted = {layer: features(layer)[some] for layer in layers}
-        labels = held_out.labels[some]
-        for layer, f in fitted.items():
-            verifiers[layer] = make_verifier(components(f, labels)).fit(f, labels)
+    def __init__(self, describe, make, held_out, most=None, known=None):
+        self.describe, self.make, self.held_out, self.most, self.known = describe, make, held_out, most, known
+        self.verifiers = {}
 
-        def embed(images):
-            found = extract(model.net, crop(images, model.region), layer=layers, precision=precision)
-            z = {f"FC-{n}": verifiers[n][:-1].transform(found[n]) for n in layers}
-            return z | {"code, Hamming": found[max(layers)] > 0}
+    def fit(self):
+        """A verifier for each curve."""
+        rows = whole_people(self.held_out.labels, self.most)
+        found = {c: f[rows] for c, f in self.known().items()} if self.known else self._described(rows)
+        labels = self.held_out.labels[rows]
+        self.verifiers = {curve: self.make(f, labels) for curve, f in found.items() if f.dtype != bool}
 
-        compare = {f"FC-{n}": verifiers[n][-1].score_pairs for n in layers}
-        return embed, compare | {"code, Hamming": _hamming}
+    def embed(self, images):
+        """{curve: (n, k)}, what is compared."""
+        found = self.describe(images)
+        return {c: f if f.dtype == bool else self.verifiers[c][:-1].transform(f) for c, f in found.items()}
 
-    return fit
+    def score(self, curve, first, second):
+        """Scores (P,) of rows (P, k) with rows (P, k)."""
+        if curve in self.verifiers:
+            return self.verifiers[curve][-1].score_pairs(first, second)
+        return -(first != second).sum(1).astype(np.float64)
+
+    def _described(self, rows):
+        """Descriptions of many held-out images, in blocks."""
+        found = {}
+        for i in range(0, len(rows), BLOCK):
+            for curve, part in self.describe(np.asarray(self.held_out.images[rows[i : i + BLOCK]])).items():
+                if curve not in found:
+                    found[curve] = np.empty((len(rows), part.shape[1]), part.dtype)
+                found[curve][i : i + len(part)] = part
+        return found
 
 
-def ensemble_system(members, held_out, precision="fp32", most=None, features=None):
-    """All nets of an ensemble: their FC-4 side by side, one PCA and one Joint Bayesian model.
+def layers(model, held_out, precision="fp32", most=None, known=None):
+    """Every feature layer of a FaceModel's net, and its last layer's code."""
 
-    members: FaceModel, one a region. features: (N, M 2 D) of `held_out`, where somebody has them already.
-    """
+    def describe(images):
+        found = extract(model.net, crop(images, model.region), layer=model.net.heads, precision=precision)
+        return {f"FC-{n}": f for n, f in found.items()} | {"code, Hamming": found[max(found)] > 0}
 
-    def side_by_side(images):
+    return Method(describe, _joint_bayesian, held_out, most, known)
+
+
+def joined(members, held_out, precision="fp32", most=None, known=None):
+    """All nets of an ensemble: their FC-4 side by side, one PCA and one Joint Bayesian model; members: FaceModels."""
+
+    def describe(images):
         found = [extract(member.net, crop(images, member.region), precision=precision) for member in members]
-        return np.concatenate(found, axis=1)
+        return {"ensemble": np.concatenate(found, axis=1)}
 
-    def fit():
-        some = _whole_people(held_out.labels, most)
-        fitted = side_by_side(np.asarray(held_out.images[some])) if features is None else features[some]
-        joined = ensemble.fit(members, fitted, held_out.labels[some]).verifier
-        return lambda images: {"ensemble": joined[:-1].transform(side_by_side(images))}, {
-            "ensemble": joined[-1].score_pairs
-        }
-
-    return fit
+    return Method(describe, lambda f, labels: ensemble.fit(members, f, labels).verifier, held_out, most, known)
 
 
-def untrained_system(model, held_out, precision="fp32", most=4000, seed=0):
+def untrained(model, held_out, precision="fp32", most=4000, seed=0):
     """The null: FC-4 of the same net with fresh weights (and batch norm's statistics of the held-out people)."""
 
-    def fit():
-        fresh = untrained_model(model, held_out.images, seed, most=1000)
-        embed = _descriptors(lambda x: extract(fresh.net, crop(x, fresh.region), precision=precision))
-        return _with_verifier(embed, make_verifier, held_out, _whole_people(held_out.labels, most), "untrained net")
+    @functools.cache
+    def net():
+        return untrained_model(model, held_out.images, seed, most=1000).net
 
-    return fit
+    def describe(images):
+        return {"untrained net": extract(net(), crop(images, model.region), precision=precision)}
+
+    return Method(describe, _joint_bayesian, held_out, most)
 
 
-def pixel_system(held_out, most=4000):
+def pixels(held_out, most=4000):
     """A second null: the face in 28 x 24 grey pixels."""
 
-    def fit():
-        embed = _descriptors(lambda x: crop(x, PIXELS).mean(3).reshape(len(x), -1))
-        return _with_verifier(embed, make_verifier, held_out, _whole_people(held_out.labels, most), "pixels")
+    def describe(images):
+        return {"pixels": crop(images, PIXELS).mean(3).reshape(len(images), -1).astype(np.float32)}
 
-    return fit
+    return Method(describe, _joint_bayesian, held_out, most)
 
 
-def lbp_system(held_out, most=10000, workers=None):
+def high_dimensional_lbp(held_out, most=10000, workers=None):
     """High-dimensional LBP, 99,120 numbers, square root, PCA to 400 and Joint Bayesian [Chen et al., CVPR 2013]."""
 
-    def fit():
-        embed = _descriptors(lambda x: lbp.describe(x, workers=workers, progress=False), np.uint8)
-        return _with_verifier(embed, lambda n: lbp.make_lbp_verifier(min(400, n)), held_out,
-                              _whole_people(held_out.labels, most), "LBP", most_components=400)  # fmt: skip
+    def make(features, labels):
+        return lbp.make_lbp_verifier(components(features, labels, 400)).fit(features, labels)
 
-    return fit
+    return Method(lambda x: {"LBP": lbp.describe(x, workers=workers, progress=False)}, make, held_out, most)
 
 
-def _descriptors(describe, dtype=np.float32):
-    """describe over many images in blocks, into one array."""
-
-    def run(images, index):
-        out = None
-        for i in range(0, len(index), BLOCK):
-            part = describe(np.asarray(images[index[i : i + BLOCK]]))
-            out = np.empty((len(index), part.shape[1]), dtype) if out is None else out
-            out[i : i + len(part)] = part
-        return out
-
-    return run
+def _joint_bayesian(features, labels):
+    return make_verifier(components(features, labels)).fit(features, labels)
 
 
-def _with_verifier(describe, make, held_out, some, curve, most_components=120):
-    found, labels = describe(held_out.images, some), held_out.labels[some]
-    verifier = make(components(found, labels, most_components)).fit(found, labels)
-    del found
-
-    def embed(images):
-        return {curve: verifier[:-1].transform(describe(images, np.arange(len(images))))}
-
-    return embed, {curve: verifier[-1].score_pairs}
-
-
-def _whole_people(labels, most):
+def whole_people(labels, most):
     """Rows of the first people whose images together are at most `most`, but of two people at least; None: all."""
     if most is None:
         return np.arange(len(labels))
     counts = np.bincount(labels)
     people = max(2, int((np.cumsum(counts) <= most).sum()))
     return np.flatnonzero(labels < people)
-
-
-def _hamming(a, b):
-    return -(a != b).sum(1).astype(np.float64)
 
 
 def _percent(values):
@@ -256,15 +228,3 @@ def _stored(path, mark, n_pairs):
     if str(scores.pop("mark", "")) != mark or any(s.shape != (n_pairs,) for s in scores.values()):
         raise DataError(f"{path}: scores of another model, other data or other settings; use an empty folder")
     return scores
-
-
-def _store(path, mark, scores):
-    if path is None:
-        return
-    beside = path.with_name(path.stem + ".tmp.npz")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        np.savez(beside, mark=np.array(mark), **scores)
-        beside.replace(path)
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror}); choose another folder") from None

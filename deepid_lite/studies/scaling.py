@@ -52,7 +52,7 @@ def fit(people, error, sigma=None, floor=False):
 def scaling(result, kind="joint_bayesian", to=PAPER_PEOPLE, n_draws=1000, seed=0, variants=None):
     """The fits of an experiment whose variants have different numbers of people, as plain numbers for JSON.
 
-    result: of `experiments.run_experiment("people")`. Returns {"people", "error", "standard_error" (percent),
+    result: of `ablations.run_experiment("people")`. Returns {"people", "error", "standard_error" (percent),
     "power": {...}, "floor": {...}, "best", "to"}. Each fit has "a", "b", "c", "scatter" (root mean square of the
     residuals, points), "at" (the error at `to` people) and 95 % intervals "b_interval", "c_interval", "at_interval".
     "best" names the fit to quote: "floor" only where its c is identifiable, so where its interval leaves out 0.

@@ -1,11 +1,11 @@
 """What a study runs on, at two scales that never mix: a model, and people whom its net never saw.
 
 `lite()` has the synthetic faces and takes seconds; `reference()` has the web-face net and LFW. A study is a function of
-a `Scale` that returns a dict for JSON (studies.py), so that one function serves the book's build and the recorded run.
+a `Setup` that returns a dict for JSON, so that one function serves the book's build and the recorded run.
 """
 
 import hashlib
-from dataclasses import dataclass, field, replace
+from dataclasses import astuple, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -13,20 +13,24 @@ import numpy as np
 from deepid_lite.errors import DataError
 from deepid_lite.faces.cache import cache_folder
 from deepid_lite.faces.dataset import FaceSet, load_faces
+from deepid_lite.files import replacing
 from deepid_lite.verification.ensemble import Ensemble, load_ensemble
 from deepid_lite.verification.evaluation import face_features
 from deepid_lite.verification.metrics import Pairs
 from deepid_lite.verification.model import FaceModel, pretrained, weights_hash
 from deepid_lite.verification.pipeline import test_set, training_parts
 
+PARTS = ("test", "held_out", "identity_set")
+VERSION = 1  # part of the key of stored features: raise it when a change makes other features of the same net and faces
+
 
 @dataclass
-class Scale:
+class Setup:
     """A model and the people to study it on.
 
     name: "lite" or "reference". model: FaceModel. test: unseen people and the `pairs` to verify among them.
-    held_out: people who fit Joint Bayesian and other classifiers; they are never tested. crowd: the test people and
-    five of whom there are many images, `celebrities` by name, for the study of identities.
+    held_out: people who fit Joint Bayesian and other classifiers; they are never tested. identity_set: the
+    test people and five of whom there are many images, `celebrities` by name, for the study of identities.
     """
 
     name: str
@@ -34,51 +38,60 @@ class Scale:
     test: FaceSet
     pairs: Pairs
     held_out: FaceSet
-    crowd: FaceSet
+    identity_set: FaceSet
     celebrities: tuple[str, ...]
     root: str | None = None  # folder of the data sets; None: that of DEEPID_DATA
     ensemble: Ensemble | None = None  # where `model` was given as the folder of one; `model` is its first net then
-    _store: dict = field(default_factory=dict, repr=False)
+    _store: dict = field(default_factory=dict, init=False, repr=False)
 
     def features(self, part, layer=4):
-        """Features (N, 2 D), picture and mirror, of "test", "held_out" or "crowd"; extracted once, then remembered."""
-        if part not in ("test", "held_out", "crowd"):
-            raise DataError(f"part {part!r}: use test, held_out or crowd")
+        """Features (N, 2 D), picture and mirror, of a part of PARTS; extracted once, then remembered."""
+        if part not in PARTS:
+            raise DataError(f"part {part!r}: use {', '.join(PARTS)}")
         if layer not in self.model.net.heads:
             raise DataError(f"layer {layer}: this net has features on {', '.join(map(str, self.model.net.heads))}")
         faces = getattr(self, part)
-        if (faces.data_hash, layer) not in self._store:
-            found = self._stored(faces)
-            self._store |= {(faces.data_hash, n): features for n, features in found.items()}
-        return self._store[faces.data_hash, layer]
+        if faces.data_hash not in self._store:
+            self._store[faces.data_hash] = self._stored(faces)
+        return self._store[faces.data_hash][layer]
 
-    def of_member(self, member):
+    def with_model(self, model):
         """The same people with another net, for its features."""
-        return replace(self, model=member, ensemble=None, _store={})
+        return replace(self, model=model, ensemble=None)
 
     def _stored(self, faces):
-        """All layers in one pass. Those of photographs take minutes: they are kept beside the decoded faces."""
+        """{layer: features}, all in one pass. Those of photographs take minutes: they stay beside the decoded faces."""
         layers = self.model.net.heads
         if self.name == "lite":
             return face_features(self.model, faces.images, layers)
-        key = hashlib.sha256(f"{faces.data_hash} {weights_hash(self.model)}".encode()).hexdigest()[:16]
-        paths = {n: cache_folder() / f"features-{key}-fc{n}.npy" for n in layers}
+        key = f"{VERSION} {faces.data_hash} {weights_hash(self.model)} {astuple(self.model.region)}"
+        name = f"features-{hashlib.sha256(key.encode()).hexdigest()[:16]}"
+        paths = {n: cache_folder() / f"{name}-fc{n}.npy" for n in layers}
         if all(path.is_file() for path in paths.values()):
-            return {n: np.load(path) for n, path in paths.items()}
+            return {n: _read(path, len(faces)) for n, path in paths.items()}
         found = face_features(self.model, faces.images, layers, progress=True)
         for n, path in paths.items():
-            beside = path.with_name(path.stem + ".tmp.npy")
-            np.save(beside, found[n])
-            beside.replace(path)
+            with replacing(path) as part:
+                np.save(part, found[n])
         return found
+
+
+def _read(path, n):
+    try:
+        found = np.load(path, allow_pickle=False)
+        if found.ndim != 2 or len(found) != n or not np.isfinite(found).all():
+            raise ValueError
+    except (OSError, ValueError, EOFError):
+        raise DataError(f"{path}: cannot be read as the features of {n} faces; delete it and run again") from None
+    return found
 
 
 def lite(model="lite"):
     """The embedded scale: the shipped lite net and 200 unseen synthetic people; no download, no GPU."""
+    net, ensemble = _model(model)
     test, pairs, _ = test_set("synthetic")
     celebrities = load_faces("synthetic", part="celebrities")
-    net, ensemble = _model(model)
-    return Scale(
+    return Setup(
         "lite", net, test, pairs, load_faces("synthetic", part="joint_bayesian"), join(test, celebrities),
         tuple(f"celebrities/{name}" for name in celebrities.names), ensemble=ensemble,
     )  # fmt: skip
@@ -86,12 +99,12 @@ def lite(model="lite"):
 
 def reference(model="webfaces", root=None, fit_on="webfaces"):
     """The reference scale: a net of web faces, tested on LFW; `root` is the folder that DEEPID_DATA would name."""
+    net, ensemble = _model(model)
     test, pairs, _ = test_set("lfw", root)
     _, held_out = training_parts(fit_on, root)
     counts = np.bincount(test.labels)
     most = tuple(test.names[person] for person in np.argsort(-counts, kind="stable")[:5])
-    net, ensemble = _model(model)
-    return Scale("reference", net, test, pairs, held_out, test, most, root, ensemble)
+    return Setup("reference", net, test, pairs, held_out, test, most, root, ensemble)
 
 
 def join(first, second):

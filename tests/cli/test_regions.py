@@ -28,7 +28,7 @@ def test_drawing(tmp_path):
     assert regions("draw", tmp_path / "r.png", "--regions", "3") == [str(tmp_path / "r.png")]
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
     with pytest.raises(DataError, match="cannot be written"):
-        regions("draw", tmp_path / "none" / "r.png", "--regions", "1")
+        regions("draw", tmp_path / "r.png" / "s.png", "--regions", "1")
     with pytest.raises(DataError, match="region 'ear'"):
         regions("draw", tmp_path / "r.png", "--regions", "ear")
 

@@ -4,29 +4,33 @@ import json
 
 import matplotlib.pyplot as plt
 import pytest
-from samples import small_setup as small_scale
+from samples import small_setup
 
+from deepid_lite import registry
 from deepid_lite.cli import reproduce
 from deepid_lite.errors import DataError
-from deepid_lite.figures import paper as plots
-from deepid_lite.studies import ablations as experiments
-from deepid_lite.studies import runs as studies
+from deepid_lite.studies import ablations
 
 
 @pytest.fixture
 def counted(monkeypatch):
-    """A study that counts its calls, on a small scale."""
+    """A study that counts its calls, on a small setup, and a figure that draws its answer."""
     calls = []
 
-    def count(scale):
-        calls.append(scale.name)
-        return {"scale": scale.name, "answer": len(calls)}
+    def count(setup):
+        calls.append(setup.name)
+        return {"scale": setup.name, "answer": len(calls)}
 
-    monkeypatch.setitem(studies.STUDIES, "count", count)
-    monkeypatch.setitem(reproduce.FIGURES, "fig0", ("count", "figure_0"))
-    monkeypatch.setattr(plots, "figure_0", lambda result: plt.figure(), raising=False)
-    monkeypatch.setattr(reproduce, "_scale", lambda name, model, root: small_scale(name, seed=model or 0))
-    return calls
+    def draw(result):
+        ax = plt.figure(figsize=(1, 1)).gca()
+        ax.set_ylim(0, 1 / result["answer"])
+        return ax.figure
+
+    monkeypatch.setitem(registry.STUDIES, "count", count)
+    monkeypatch.setitem(registry.FIGURES, "fig0", registry.Figure(draw, "count"))
+    monkeypatch.setattr(reproduce, "_setup", lambda name, model, root: small_setup(name, seed=model or 0))
+    yield calls
+    plt.close("all")
 
 
 def test_a_result_is_computed_once_and_names_what_it_comes_from(counted, tmp_path):
@@ -44,7 +48,13 @@ def test_a_figure_uses_the_result_of_its_study(counted, tmp_path):
     reproduce.reproduce("count", "lite", tmp_path)
     path, picture = reproduce.reproduce("fig0", "lite", tmp_path)
     assert counted == ["lite"] and picture.name == "fig0.png" and picture.stat().st_size > 0
-    assert not list(tmp_path.rglob("*.tmp"))
+    assert sorted(p.name for p in (tmp_path / "lite").iterdir()) == ["count.json", "fig0.png"]
+
+
+def test_a_figure_that_needs_no_result_is_drawn_without_one(tmp_path):
+    assert reproduce.reproduce("fig14", "lite", tmp_path) == [tmp_path / "lite" / "fig14.png"]
+    assert [p.name for p in (tmp_path / "lite").iterdir()] == ["fig14.png"]
+    plt.close("all")
 
 
 def test_results_of_another_model_are_refused(counted, tmp_path):
@@ -54,34 +64,63 @@ def test_results_of_another_model_are_refused(counted, tmp_path):
     assert json.loads((tmp_path / "lite" / "count.json").read_text())["answer"] == 1
 
 
-def test_a_damaged_result_and_unknown_names_are_one_line(counted, tmp_path):
+def test_damaged_results_and_unknown_names_are_one_line(counted, tmp_path):
     (path,) = reproduce.reproduce("count", "lite", tmp_path)
-    path.write_text('{"ans')
-    with pytest.raises(DataError, match="no readable result.*--fresh"):
-        reproduce.reproduce("count", "lite", tmp_path)
+    good = path.read_text()
+    for text, says in (('{"ans', "not valid JSON"), ("[1]", "holds a list"), ("[" * 100_000, "not valid JSON")):
+        path.write_text(text)
+        with pytest.raises(DataError, match=f"count.json: {says}.*--fresh"):
+            reproduce.reproduce("count", "lite", tmp_path)
+    for answer in ("1", None, 0, [], {}):
+        path.write_text(json.dumps(json.loads(good) | {"answer": answer}))
+        with pytest.raises(DataError, match="count.json: fig0 cannot be drawn from it .*--fresh") as caught:
+            reproduce.reproduce("fig0", "lite", tmp_path)
+        assert "\n" not in str(caught.value)
     with pytest.raises(DataError, match="fig99.*there are.*sparsity.*fig15"):
         reproduce.reproduce("fig99", "lite", tmp_path)
-
-
-def test_a_figure_of_an_experiment_trains_its_nets_first(monkeypatch, tmp_path):
-    asked = []
-
-    def run(name, data, root, out):
-        asked.append((name, data, root, out))
-        out.mkdir(parents=True, exist_ok=True)
-        return {"scale": "lite"}
-
-    monkeypatch.setattr(experiments, "run_experiment", run)
-    monkeypatch.setattr(plots, "figure_two_nets", lambda result: plt.figure(), raising=False)
-    path, picture = reproduce.reproduce("fig3", "lite", tmp_path, root="here")
-    assert asked == [("regions", "synthetic", "here", tmp_path / "lite" / "regions")]
-    assert path == tmp_path / "lite" / "regions" / "result.json" and picture.is_file()
-    assert reproduce.reproduce("regions", "lite", tmp_path) == [path]
     with pytest.raises(DataError, match="scale 'huge': use lite or reference"):
         reproduce.reproduce("regions", "huge", tmp_path)
 
 
-def test_every_figure_has_a_study_and_a_function():
-    for name, (study, figure) in reproduce.FIGURES.items():
-        assert study in {*studies.STUDIES, *experiments.EXPERIMENTS}, name
-        assert callable(getattr(plots, figure, None)), name
+@pytest.mark.parametrize("place", ["file/below", "lite/count.json/", "lite/fig0.png/", "lite"])
+def test_what_cannot_be_written_is_told_before_the_work(counted, tmp_path, place):
+    out = tmp_path
+    if place == "file/below":
+        (tmp_path / "file").touch()
+        out = tmp_path / "file" / "below"
+    elif place == "lite":
+        (tmp_path / "lite").touch()
+    else:
+        (tmp_path / place).mkdir(parents=True)
+    with pytest.raises(DataError, match="cannot be written .*choose another --out"):
+        reproduce.reproduce("fig0", "lite", out)
+    assert not counted
+
+
+@pytest.mark.parametrize("model", ["nothing", "nothing.safetensors"])
+def test_a_model_that_is_not_there_is_told_before_data_are_read(monkeypatch, tmp_path, model):
+    monkeypatch.setattr(reproduce.setups, "test_set", lambda *_: pytest.fail("the faces were read first"))
+    for scale in ("lite", "reference"):
+        with pytest.raises(DataError, match="nothing"):
+            reproduce.reproduce("codes", scale, tmp_path, model=model)
+
+
+def test_an_experiment_trains_nets_of_its_own_anew_where_it_is_asked_to(monkeypatch, tmp_path):
+    asked = []
+
+    def run(name, data, root, out, fresh):
+        asked.append((name, data, root, out, fresh))
+        return {"scale": "lite"}
+
+    monkeypatch.setattr(ablations, "run_experiment", run)
+    monkeypatch.setitem(registry.FIGURES, "fig3", registry.Figure(lambda result: plt.figure(), "regions"))
+    path, picture = reproduce.reproduce("fig3", "lite", tmp_path, root="here")
+    assert path == tmp_path / "lite" / "regions" / "result.json" and picture.is_file()
+    assert reproduce.reproduce("regions", "lite", tmp_path, fresh=True) == [path]
+    here = ("regions", "synthetic", "here", path.parent, False)
+    assert asked == [here, ("regions", "synthetic", None, path.parent, True)]
+    for name in ("fig3", "regions"):
+        with pytest.raises(DataError, match="--model m: regions trains nets of its own; leave it out"):
+            reproduce.reproduce(name, "lite", tmp_path, model="m")
+    assert len(asked) == 2
+    plt.close("all")

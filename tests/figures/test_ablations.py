@@ -8,10 +8,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from deepid_lite.figures import ablations as experiment_plots
-from deepid_lite.figures import paper as plots
+from deepid_lite.figures import ablations as plots
 from deepid_lite.studies.ablation_list import EXPERIMENTS
-from deepid_lite.studies.ablations import packed
+from deepid_lite.studies.comparisons import packed
 from deepid_lite.studies.scaling import scaling
 
 KINDS = ("joint_bayesian", "cosine", "hamming", "euclidean")
@@ -109,7 +108,7 @@ def test_lambda_runs_from_one_signal_to_the_other():
     ax = plots.figure_lambda(result).axes[0]
     names = [tick.get_text().replace("\n", " ") for tick in ax.get_xticklabels()]
     assert names == ["identification only", "0.05", "0.5", "5", "verification only"]
-    for container, kind in zip(ax.containers, experiment_plots.KINDS, strict=True):
+    for container, kind in zip(ax.containers, plots.KINDS, strict=True):
         assert heights(container) == [of(result, name, kind) for name in names]
 
 
@@ -141,7 +140,7 @@ def test_two_nets_are_paired_by_region():
 def test_any_experiment_has_a_picture(name):
     result = made(name, "lite")
     fig = plots.figure_variants(result, made(name, "reference"))
-    assert len(fig.axes) == 2 and set(legend(fig)) == set(experiment_plots.KINDS.values())
+    assert len(fig.axes) == 2 and set(legend(fig)) == set(plots.KINDS.values())
     labels = [tick.get_text() for tick in fig.axes[0].get_yticklabels()]
     assert labels == [*EXPERIMENTS[name].variants, "untrained net"]
     assert list(fig.axes[0].containers[0].lines[0].get_xdata()) == [

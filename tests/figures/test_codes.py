@@ -11,7 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from deepid_lite.figures import paper as plots
+from deepid_lite.figures import codes as plots
 from deepid_lite.figures import widgets
 from deepid_lite.neurons import codes
 from deepid_lite.studies import codes as code_tables

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deepid_lite.faces.regions import REGIONS, SQUARE, by_names
-from deepid_lite.figures import paper as plots
+from deepid_lite.figures import ensemble as plots
 from deepid_lite.figures.ensemble import PAPER_CURVE
 
 

@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.figures import paper as plots
 from deepid_lite.figures import roc as roc_plots
 from deepid_lite.results import load_result
 
@@ -77,7 +76,7 @@ def test_a_folder_without_points_names_the_script(tmp_path):
 
 def test_figure_4_draws_what_it_is_given_on_both_axes(published):
     curves = roc_plots.read_published(published)
-    fig = plots.figure_4(None, report(), curves)
+    fig = roc_plots.figure_4(None, report(), curves)
     linear, logarithmic = fig.axes
     assert (linear.get_xscale(), logarithmic.get_xscale()) == ("linear", "log")
     for ax in fig.axes:
@@ -105,19 +104,6 @@ def test_the_recorded_result_can_be_drawn():
     line = roc_plots.figure_4(None, record).axes[1].lines[0]
     np.testing.assert_allclose(line.get_ydata(), record["roc"]["tar"])
     assert f"{record['accuracy']:.2f}" in line.get_label()
-
-
-def test_a_figure_is_written_whole_or_not_at_all(tmp_path):
-    fig = plt.figure(figsize=(1, 1))
-    for name, begin in (("a.png", b"\x89PNG"), ("new/a.pdf", b"%PDF"), ("a.svg", b"<?xml")):
-        roc_plots.save_figure(fig, tmp_path / name)
-        assert (tmp_path / name).read_bytes().startswith(begin)
-    assert not list(tmp_path.rglob("*.tmp*"))
-    for name in ("a.jpeg", "a"):
-        with pytest.raises(DataError, match=".png, .pdf, .svg"):
-            roc_plots.save_figure(fig, tmp_path / name)
-    with pytest.raises(DataError, match="cannot be written"):
-        roc_plots.save_figure(fig, tmp_path / "a.png" / "b.png")
 
 
 DATA = Path(os.environ.get("DEEPID_DATA", "nowhere")) / "published_roc"

@@ -15,11 +15,10 @@ import torch
 from deepid_lite.errors import DataError
 from deepid_lite.faces.dataset import FaceSet
 from deepid_lite.faces.regions import WHOLE_FACE
-from deepid_lite.figures import paper as plots
+from deepid_lite.figures import selectiveness as plots
 from deepid_lite.nets import deepid as nets
-from deepid_lite.studies import neuron_systems as subjects
-from deepid_lite.studies import runs as studies
-from deepid_lite.studies.setup import Scale
+from deepid_lite.studies import neurons as studies
+from deepid_lite.studies.setup import Setup
 from deepid_lite.verification import lbp
 from deepid_lite.verification.model import FaceModel
 
@@ -48,18 +47,14 @@ def some_scale(name, attributes, source="synthetic"):
     net = nets.DeepID2Plus(maps=4, dimension=WIDTH // 2, heads=(4,), dropout=0.0, batch_norm=True).eval()
     faces = some_faces(attributes, source)
     model = FaceModel(net, WHOLE_FACE, None, {})
-    rng, store = np.random.default_rng(1), {}
-    known = np.maximum(rng.normal(size=(PEOPLE, WIDTH))[faces.labels] + 0.3 * rng.normal(size=(len(faces), WIDTH)), 0)
-    for part in ("test", "held_out", "crowd"):
-        store[part, 4] = known.astype(np.float32)
-    return Scale(name, model, faces, None, faces, faces, tuple(faces.names[:4]), store)
+    return Setup(name, model, faces, None, faces, faces, tuple(faces.names[:4]))
 
 
 @pytest.fixture
 def small(monkeypatch):
-    monkeypatch.setattr(subjects, "PERSON_LEAST", 6)
-    monkeypatch.setattr(subjects, "ATTRIBUTE_LEAST", 8)
-    monkeypatch.setattr(subjects, "SILENCED", (0, 4, 12))
+    monkeypatch.setattr(studies, "PERSON_LEAST", 6)
+    monkeypatch.setattr(studies, "ATTRIBUTE_LEAST", 8)
+    monkeypatch.setattr(studies, "SILENCED", (0, 4, 12))
     monkeypatch.setattr(lbp, "SWEEP", lbp.SWEEP[:1])
 
 
@@ -116,16 +111,15 @@ def test_the_study_of_attributes(attributes):
 
 def test_an_identity_with_too_few_images_is_listed_and_nobody_left_is_an_error(small, monkeypatch):
     scale = some_scale("lite", drawn())
-    few = np.r_[0:9, EACH : len(scale.crowd)]
-    crowd = scale.crowd.subset(few)
-    fewer = dataclasses.replace(scale, crowd=crowd, _store={})
+    few = np.r_[0:9, EACH : len(scale.identity_set)]
+    fewer = dataclasses.replace(scale, identity_set=scale.identity_set.subset(few))
     found = studies.identities(fewer, with_lbp=False, draws=1)
     assert list(found["not_tested"]) == ["person-0"] and "positives" in found["not_tested"]["person-0"]
     assert "lbp" not in found["systems"]
-    monkeypatch.setattr(subjects, "PERSON_LEAST", 50)
+    monkeypatch.setattr(studies, "PERSON_LEAST", 50)
     with pytest.raises(DataError, match="nobody has 50 images in each half"):
         studies.identities(fewer)
-    monkeypatch.setattr(subjects, "ATTRIBUTE_LEAST", 50)
+    monkeypatch.setattr(studies, "ATTRIBUTE_LEAST", 50)
     with pytest.raises(DataError, match="none has 50 images of each kind"):
         studies.attributes(fewer)
 
@@ -136,15 +130,13 @@ def test_labels_of_people_come_from_celeba_and_some_are_left_out(small, tmp_path
     scale = some_scale("reference", {"source": source, "original": original}, "webfaces")
     bits = ["1" if k % 3 else "0" for k in range(40)]
     (tmp_path / "attr_test_01.txt").write_text("".join(f"{n} {' '.join(bits)}\n" for n in original[:50]))
-    part, rows, names, targets = subjects.attribute_labels(scale, tmp_path)
-    assert (
-        part == "held_out" and rows.tolist() == list(range(60)) and targets.shape == (60, 40 - len(subjects.LEFT_OUT))
-    )
-    assert not set(subjects.LEFT_OUT) & set(names) and "Male" in names
+    part, rows, names, targets = studies.attribute_labels(scale, tmp_path)
+    assert part == "held_out" and rows.tolist() == list(range(60)) and targets.shape == (60, 40 - len(studies.LEFT_OUT))
+    assert not set(studies.LEFT_OUT) & set(names) and "Male" in names
     assert np.isnan(targets[50:]).all() and not np.isnan(targets[:50]).any()
     nobody = some_scale("reference", {"source": np.full(PEOPLE * EACH, "pins"), "original": original}, "webfaces")
-    with pytest.raises(DataError, match="no kept person comes from CelebA"):
-        subjects.attribute_labels(nobody, tmp_path)
+    with pytest.raises(DataError, match="no held-out person comes from CelebA"):
+        studies.attribute_labels(nobody, tmp_path)
 
 
 @pytest.mark.parametrize("number", [8, 10, 12, "lesions"])

@@ -8,7 +8,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from deepid_lite.figures import paper as plots
+from deepid_lite.figures import sparsity as plots
 from deepid_lite.neurons import sparsity
 
 NAMES = ("FC-3", "FC-4")

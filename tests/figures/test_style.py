@@ -1,16 +1,14 @@
-"""What the drawings say, read back from the figures."""
+"""What the figures share: panels, and writing whole files."""
 
 import matplotlib
 
 matplotlib.use("Agg")
 
 import matplotlib.pyplot as plt
-import numpy as np
 import pytest
 
-from deepid_lite.figures import style as pictures
-from deepid_lite.nets import deepid as nets
-from deepid_lite.nets.summary import layer_table
+from deepid_lite.errors import DataError
+from deepid_lite.figures.style import check_kind, present, save_figure, side_by_side
 
 
 @pytest.fixture(autouse=True)
@@ -19,33 +17,23 @@ def close_figures():
     plt.close("all")
 
 
-def test_contact_sheet_has_every_picture_its_title_and_its_landmarks():
-    images = np.random.default_rng(0).integers(0, 255, (5, 144, 128, 3), dtype=np.uint8)
-    points = np.arange(50.0).reshape(5, 5, 2)
-    fig = pictures.show_faces(images, titles="abcde", columns=3, landmarks=points, row_titles=["up", "down"])
-    assert len(fig.axes) == 6  # two full rows, the last place empty
-    for n, ax in enumerate(fig.axes[:5]):
-        np.testing.assert_array_equal(ax.images[0].get_array(), images[n])
-        assert ax.get_title() == "abcde"[n]
-        np.testing.assert_array_equal(ax.lines[-1].get_xydata(), points[n])
-    assert not fig.axes[5].images
-    assert [fig.axes[0].get_ylabel(), fig.axes[3].get_ylabel()] == ["up", "down"]
+def test_there_is_one_panel_for_each_scale_that_is_there():
+    lite, reference = {"scale": "lite"}, {"scale": "reference"}
+    assert present(None, reference) == [reference] and present(lite) == [lite]
+    _, panels = side_by_side(lite, reference, 3)
+    assert [(ax.get_title(), study) for ax, study in panels] == [("lite", lite), ("reference", reference)]
 
 
-def test_boxes_of_the_last_neurons_end_at_the_border_of_the_picture():
-    rows = layer_table(nets.DeepID2Plus(maps=2, dimension=2))[:-4]
-    places = [(row.size[0] - 1, row.size[1] - 1) for row in rows]
-    fig = pictures.receptive_fields(np.zeros((55, 47, 3), np.uint8), rows, places)
-    for ax, row in zip(fig.axes, rows, strict=True):
-        box = ax.patches[-1]
-        assert (box.get_y() + box.get_height(), box.get_x() + box.get_width()) == (54.5, 46.5)
-        assert (box.get_height(), box.get_width()) == row.field
-
-
-def test_spectra_are_shares_and_count_directions():
-    fig = pictures.spectra({"even": np.ones(8), "one": np.r_[3.0, np.zeros(7)]})
-    even, one = fig.axes[0].lines
-    np.testing.assert_allclose(even.get_ydata(), 1 / 8)
-    np.testing.assert_allclose(one.get_ydata(), [1])
-    labels = [text.get_text() for text in fig.axes[0].get_legend().get_texts()]
-    assert labels == ["even (8.0 directions)", "one (1.0 directions)"]
+def test_a_figure_is_written_whole_or_not_at_all(tmp_path):
+    fig = plt.figure(figsize=(1, 1))
+    for name, begin in (("a.png", b"\x89PNG"), ("new/a.pdf", b"%PDF"), ("a.svg", b"<?xml")):
+        save_figure(fig, tmp_path / name)
+        assert (tmp_path / name).read_bytes().startswith(begin)
+    assert sorted(p.name for p in tmp_path.rglob("*.*")) == ["a.pdf", "a.png", "a.svg"], "nothing is left beside them"
+    for name in ("a.jpeg", "a"):
+        with pytest.raises(DataError, match=".png, .pdf, .svg"):
+            save_figure(fig, tmp_path / name)
+        with pytest.raises(DataError, match="rename it"):
+            check_kind(tmp_path / name)
+    with pytest.raises(DataError, match="cannot be written"):
+        save_figure(fig, tmp_path / "a.png" / "b.png")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.figures.training import read_log, roc_curves, score_histogram, training_curves
+from deepid_lite.figures.training import read_log, roc_curves, score_histogram, spectra, training_curves
 
 
 @pytest.fixture(autouse=True)
@@ -56,3 +56,12 @@ def test_no_log(tmp_path, text):
     with pytest.raises(DataError, match="log.csv") as caught:
         read_log(path)
     assert "\n" not in str(caught.value)
+
+
+def test_spectra_are_shares_and_count_directions():
+    fig = spectra({"even": np.ones(8), "one": np.r_[3.0, np.zeros(7)]})
+    even, one = fig.axes[0].lines
+    np.testing.assert_allclose(even.get_ydata(), 1 / 8)
+    np.testing.assert_allclose(one.get_ydata(), [1])
+    labels = [text.get_text() for text in fig.axes[0].get_legend().get_texts()]
+    assert labels == ["even (8.0 directions)", "one (1.0 directions)"]

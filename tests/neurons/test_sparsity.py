@@ -16,8 +16,8 @@ from deepid_lite.faces.regions import WHOLE_FACE, crop
 from deepid_lite.nets import deepid as nets
 from deepid_lite.neurons import sparsity
 from deepid_lite.neurons.untrained import null_models
-from deepid_lite.studies import runs as studies
-from deepid_lite.studies.setup import Scale
+from deepid_lite.studies import sparsity as studies
+from deepid_lite.studies.setup import Setup
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.model import FaceModel
 
@@ -160,7 +160,7 @@ def test_the_study_counts_pictures_not_flips_and_has_its_nulls():
         return FaceSet(faces(48, seed), labels, rows[:12], np.zeros((48, 5, 2)), {}, rows, data_hash=f"hash {seed}")
 
     model, held_out, test = FaceModel(a_net(), WHOLE_FACE, None, {}), face_set(1), face_set(2)
-    found = studies.sparsity(Scale("lite", model, test, None, held_out, test, ()))
+    found = studies.sparsity(Setup("lite", model, test, None, held_out, test, ()))
     assert found["scale"] == "lite" and found["data_hash"] == "hash 1" and list(found["layers"]) == ["FC-2", "FC-4"]
     layer = found["layers"]["FC-4"]
     pictures = extract(model.net, crop(held_out.images), flip=False)

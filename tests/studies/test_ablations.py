@@ -15,8 +15,8 @@ from deepid_lite.nets import recipe as recipes
 from deepid_lite.nets.training import Student
 from deepid_lite.studies import ablations as experiments
 from deepid_lite.studies import comparisons
-from deepid_lite.studies import runs as studies
-from deepid_lite.studies.ablations import EXPERIMENTS, Experiment, Parts, attached, load_parts, run_experiment, varied
+from deepid_lite.studies.ablation_list import EXPERIMENTS, Experiment
+from deepid_lite.studies.ablations import Parts, attached, load_parts, run_experiment, varied
 from deepid_lite.verification import metrics as protocols
 from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
 from deepid_lite.verification.features import extract
@@ -99,6 +99,14 @@ def test_it_trains_measures_and_goes_on(tiny, tmp_path, parts, counted):
     assert found["null"]["untrained"]["FC-4"]["sparsity"] != found["variants"]["with"]["layers"]["FC-4"]["sparsity"]
 
 
+def test_fresh_trains_all_of_it_again(tiny, tmp_path, parts, counted):
+    first = run(tiny, tmp_path / "out", parts, only=["with"])
+    (tmp_path / "out" / "mine").mkdir()
+    again = run(tiny, tmp_path / "out", parts, only=["with"], fresh=True)
+    assert counted == [("with", 60)] * 2 and again["variants"]["with"]["layers"] == first["variants"]["with"]["layers"]
+    assert (tmp_path / "out" / "mine").is_dir(), "what it did not make stays"
+
+
 def test_a_run_stopped_in_a_variant_goes_on(tiny, tmp_path, parts, monkeypatch):
     def killed(*_):
         raise KeyboardInterrupt
@@ -136,9 +144,13 @@ def test_results_of_others_are_refused(tiny, tmp_path, parts, monkeypatch):
         with pytest.raises(DataError, match="of another code .commit"):
             run(tiny, out, parts)
     assert (out / "result.json").read_text() == before
-    (out / "result.json").write_text(before[:100])
-    with pytest.raises(DataError, match="damaged"):
-        run(tiny, out, parts)
+    edited = json.loads(before)
+    for text, says in ((before[:100], "not valid JSON"), ("[]", "holds a list"),
+                       (json.dumps(edited | {"variants": [1]}), "damaged"),
+                       (json.dumps(edited | {"variants": {"few": None}}), "damaged")):  # fmt: skip
+        (out / "result.json").write_text(text)
+        with pytest.raises(DataError, match=f"result.json: {says}.*take another folder"):
+            run(tiny, out, parts)
     (out / "result.json").unlink()
     (out / "with").mkdir()
     with pytest.raises(DataError, match="of unknown code"):
@@ -246,7 +258,6 @@ def test_every_experiment_is_one_of_different_recipes(name, preset):
     made = [str(experiments._split(base, changes)) for changes in experiment.variants.values()]
     assert len(set(made)) == len(made) >= 2 and experiment.statement.endswith(".")
     assert not any("/" in variant for variant in experiment.variants)
-    assert name not in studies.STUDIES, "deepid reproduce could not tell them apart"
 
 
 @pytest.mark.parametrize("name", [name for name in EXPERIMENTS if name not in ("dropout", "people")])

@@ -8,7 +8,6 @@ from scipy.stats import binomtest, norm
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.dataset import FaceSet
-from deepid_lite.studies import codes as code_tables
 from deepid_lite.studies import fairness
 
 BY_HAND = np.array([  # persons 0, 0, 1, 1, 2; the lower triangle and the diagonal must not count
@@ -129,8 +128,8 @@ def scale(tmp_path):
 
 def test_the_study_fits_and_chooses_on_other_people(scale, monkeypatch):
     fitted, chosen = [], []
-    fit, choose = code_tables.fitted, fairness.threshold_at
-    monkeypatch.setattr(code_tables, "fitted", lambda x, y: fitted.append(np.unique(y)) or fit(x, y))
+    fit, choose = fairness.fitted, fairness.threshold_at
+    monkeypatch.setattr(fairness, "fitted", lambda x, y: fitted.append(np.unique(y)) or fit(x, y))
     monkeypatch.setattr(fairness, "threshold_at", lambda s, p, far: chosen.append(np.unique(p)) or choose(s, p, far))
     monkeypatch.setattr(fairness, "count", _recorded(fairness.count, tested := []))
     found = fairness.error_rates_by_sex(scale, draws=200)

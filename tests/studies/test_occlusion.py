@@ -13,11 +13,11 @@ import torch
 from deepid_lite.errors import DataError
 from deepid_lite.faces.alignment import TEMPLATE
 from deepid_lite.faces.regions import REGIONS, WHOLE_FACE
-from deepid_lite.figures import paper as plots
+from deepid_lite.figures import occlusion as plots
 from deepid_lite.figures.widgets import occlusion_widget
 from deepid_lite.nets import deepid as nets
-from deepid_lite.studies import robustness as sweeps
-from deepid_lite.studies import runs as studies
+from deepid_lite.studies import occlusion as studies
+from deepid_lite.studies import robustness
 from deepid_lite.verification import ensemble
 from deepid_lite.verification.evaluation import face_features, fit_verifier, pair_scores
 from deepid_lite.verification.metrics import make_pairs, verify
@@ -46,7 +46,7 @@ def people(first, n, each=6):
 def scale():
     torch.manual_seed(3)
     net = nets.DeepID2Plus(maps=8, dimension=128, heads=(2, 4), batch_norm=True).eval()
-    parts = {name: people(k, n) for name, k, n in (("test", 0, 12), ("held_out", 50, 20), ("crowd", 90, 4))}
+    parts = {name: people(k, n) for name, k, n in (("test", 0, 12), ("held_out", 50, 20), ("identity_set", 90, 4))}
     model = FaceModel(net, WHOLE_FACE, None, {})
     model = fit_verifier(model, face_features(model, parts["held_out"].images), parts["held_out"].labels)
     pairs = make_pairs(parts["test"].labels, n_folds=4, per_fold=5)
@@ -96,10 +96,9 @@ def test_a_second_run_goes_on_and_another_setting_is_refused(scale, result, tmp_
     first = studies.occlusion(scale, tmp_path, with_lbp=False, **LEVELS)
     assert len(list(tmp_path.glob("*.npz"))) == 3 * 3
     (tmp_path / "untrained-block-50.npz").unlink()
-    fits = []
-    for name in ("net_system", "pixel_system"):
-        monkeypatch.setattr(sweeps, name, lambda *a, name=name, **k: lambda: fits.append(name))
-    assert studies.occlusion(scale, tmp_path, with_lbp=False, **LEVELS) == first and not fits
+    fitted, fit = [], robustness.Method.fit
+    monkeypatch.setattr(robustness.Method, "fit", lambda self: (fit(self), fitted.extend(self.verifiers)))
+    assert studies.occlusion(scale, tmp_path, with_lbp=False, **LEVELS) == first and fitted == ["untrained net"]
     with pytest.raises(DataError, match="use an empty folder"):
         studies.occlusion(scale, tmp_path, with_lbp=False, seed=1, **LEVELS)
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.studies.ablations import packed
+from deepid_lite.studies.comparisons import packed
 from deepid_lite.studies.scaling import curve, fit, power_law, scaling
 
 PEOPLE = [32, 64, 128, 256, 512, 1024, 2048, 3308]

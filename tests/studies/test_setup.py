@@ -1,36 +1,39 @@
-"""Scales: who stands where, features extracted once, and stored ones told apart by net and data."""
+"""Setups: who stands where, features extracted once, and stored ones told apart by net and data."""
+
+import dataclasses
 
 import numpy as np
 import pytest
 from samples import small_faces as faces
 from samples import small_model as model
-from samples import small_setup as scale
+from samples import small_setup
 
 from deepid_lite.errors import DataError
-from deepid_lite.studies import setup as scales
+from deepid_lite.faces.regions import WHOLE_FACE
+from deepid_lite.studies import setup as setups
 from deepid_lite.verification.evaluation import face_features
 from deepid_lite.verification.model import weights_hash
 
 
 def test_joined_sets_keep_people_apart_and_share_attributes():
     first, second = faces(6, 3, 1, ("hat", "beard")), faces(4, 2, 2, ("beard", "glasses"))
-    both = scales.join(first, second)
+    both = setups.join(first, second)
     assert both.names == [*first.names, "celebrities/person-0000", "celebrities/person-0001"]
     np.testing.assert_array_equal(both.labels, [*first.labels, *(second.labels + 3)])
     np.testing.assert_array_equal(both.images[6:], second.images)
     assert list(both.attributes) == ["beard"]
     assert both.data_hash not in (first.data_hash, second.data_hash)
-    assert both.data_hash != scales.join(second, first).data_hash
+    assert both.data_hash != setups.join(second, first).data_hash
 
 
 def test_features_are_extracted_once(monkeypatch):
-    s, calls = scale(), []
-    monkeypatch.setattr(scales, "face_features", lambda *a, **k: calls.append(1) or face_features(*a, **k))
+    s, calls = small_setup(), []
+    monkeypatch.setattr(setups, "face_features", lambda *a, **k: calls.append(1) or face_features(*a, **k))
     first = s.features("test")
     assert first.shape == (6, 16) and s.features("test") is first and len(calls) == 1
     assert s.features("test", layer=3).shape == (6, 16) and len(calls) == 1  # all layers in one pass
-    assert s.features("crowd") is first  # the same faces under another name
-    with pytest.raises(DataError, match="use test, held_out or crowd"):
+    assert s.features("identity_set") is first  # the same faces under another name
+    with pytest.raises(DataError, match="use test, held_out, identity_set"):
         s.features("train")
     with pytest.raises(DataError, match="features on 3, 4"):
         s.features("test", layer=2)
@@ -38,19 +41,43 @@ def test_features_are_extracted_once(monkeypatch):
 
 def test_stored_features_are_those_of_this_net_and_these_faces(monkeypatch, tmp_path):
     monkeypatch.setenv("DEEPID_CACHE", str(tmp_path))
-    found = scale("reference").features("test")
-    np.testing.assert_array_equal(found, scale("lite").features("test"))
-    monkeypatch.setattr(scales, "face_features", lambda *a, **k: pytest.fail("extracted again"))
-    np.testing.assert_array_equal(scale("reference").features("test"), found)
+    found = small_setup("reference").features("test")
+    np.testing.assert_array_equal(found, small_setup("lite").features("test"))
+    monkeypatch.setattr(setups, "face_features", lambda *a, **k: pytest.fail("extracted again"))
+    np.testing.assert_array_equal(small_setup("reference").features("test"), found)
     monkeypatch.undo()
     monkeypatch.setenv("DEEPID_CACHE", str(tmp_path))
-    assert not np.array_equal(scale("reference", seed=1).features("test"), found)
-    assert len(list(tmp_path.glob("features-*.npy"))) == 4  # two nets, two layers
+    assert not np.array_equal(small_setup("reference", seed=1).features("test"), found)
+    assert len(list(tmp_path.iterdir())) == 4  # two nets, two layers
+    elsewhere = small_setup("reference")
+    elsewhere.model = dataclasses.replace(elsewhere.model, region=dataclasses.replace(WHOLE_FACE, left=3.0))
+    np.testing.assert_array_equal(elsewhere.features("test"), face_features(elsewhere.model, elsewhere.test.images))
+    assert not np.array_equal(elsewhere.features("test"), found), "another region, the same weights"
     assert weights_hash(model(0)) == weights_hash(model(0)) != weights_hash(model(1))
 
 
+@pytest.mark.parametrize("content", [b"", b"no array", "short"])
+def test_damaged_stored_features_are_one_line(monkeypatch, tmp_path, content):
+    monkeypatch.setenv("DEEPID_CACHE", str(tmp_path))
+    found = small_setup("reference").features("test", layer=3)
+    (path,) = tmp_path.glob("features-*-fc3.npy")
+    if content == "short":
+        np.save(path, found[1:])
+    else:
+        path.write_bytes(content)
+    with pytest.raises(DataError, match="fc3.npy: cannot be read as the features of 6 faces; delete it"):
+        small_setup("reference").features("test")
+
+
+def test_another_net_on_the_same_people_has_features_of_its_own():
+    s = small_setup()
+    other = s.with_model(model(1))
+    assert other.test is s.test and not np.array_equal(other.features("test"), s.features("test"))
+    np.testing.assert_array_equal(other.features("test"), face_features(model(1), s.test.images))
+
+
 def test_lite_people_stand_on_one_side_only():
-    s = scales.lite()
-    assert len(s.test) == 4000 and len(s.held_out) == 4000 and len(s.crowd) == 4500 and len(s.celebrities) == 5
-    counts = np.bincount(s.crowd.labels)
-    assert [counts[s.crowd.names.index(name)] for name in s.celebrities] == [100] * 5
+    s = setups.lite()
+    assert len(s.test) == 4000 and len(s.held_out) == 4000 and len(s.identity_set) == 4500 and len(s.celebrities) == 5
+    counts = np.bincount(s.identity_set.labels)
+    assert [counts[s.identity_set.names.index(name)] for name in s.celebrities] == [100] * 5

@@ -13,7 +13,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import folder_of
 from deepid_lite.nets import deepid as nets
 from deepid_lite.studies import ensemble as ensemble_studies
-from deepid_lite.studies.setup import Scale
+from deepid_lite.studies.setup import Setup
 from deepid_lite.verification import ensemble, ensemble_training, pipeline
 from deepid_lite.verification import metrics as protocols
 from deepid_lite.verification.evaluation import face_features, pair_scores
@@ -133,7 +133,7 @@ def test_the_study(trained, parts, monkeypatch, tmp_path):
     pairs = make_pairs(test.labels, n_folds=2, per_fold=12)
     lists = protocols.identification_lists(test.labels, 0, enrolled=5, impostors=60)
     monkeypatch.setattr(ensemble_studies, "test_set", lambda *a: (test, pairs, lists))
-    scale = Scale("lite", found.members[0], test, pairs, parts[1], test, (), ensemble=found)
+    scale = Setup("lite", found.members[0], test, pairs, parts[1], test, (), ensemble=found)
     study = json.loads(json.dumps(ensemble_studies.ensemble(scale)))
     assert study["counts"] == [1, 2, 3] and study["regions"] == found.names
     assert sorted(study["orders"]["greedy"]) == sorted(found.names)
