@@ -50,6 +50,7 @@ def build(
     """Make a new GALLERY of the faces in a folder, or of saved features."""
     from deepid_lite.neurons.gallery import Gallery
 
+    check_output(gallery, faces, features)
     Gallery.check_new(gallery)
     net, digest = _model(model)
     found, names = _features(net, digest, faces=faces, part=part, file=features)

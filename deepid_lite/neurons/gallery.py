@@ -57,6 +57,7 @@ class Gallery:
         new = cls(Path(path), header, 0)
         data = new._checked(*faces) if faces else None
         with _connected(path, create=True) as db:
+            db.execute("PRAGMA page_size = 16384")  # seven faces' features; in pages of 4 KB every second byte is empty
             db.execute("BEGIN IMMEDIATE")
             _require_new(db, path)
             for table in TABLES:
@@ -69,9 +70,10 @@ class Gallery:
 
     @staticmethod
     def check_new(path):
-        """DataError where `create` will be refused: to know it before the features are computed."""
-        with _connected(Path(path), create=True) as db:
-            _require_new(db, path)
+        """DataError where something is in the way of `create`: to know it before the features are computed."""
+        if os.path.lexists(path):
+            with _connected(Path(path), create=True) as db:
+                _require_new(db, path)
 
     @classmethod
     def open(cls, path):
@@ -171,11 +173,12 @@ class Gallery:
 @contextmanager
 def _connected(path, create=False):
     """A connection to the file; what SQLite or the system refuses is one line. Without COMMIT nothing is changed."""
+    real, fresh = Path(os.path.realpath(path)), False
     try:
-        real = Path(os.path.realpath(path))
         if real.is_dir():
             raise DataError(f"{path}: a folder, and a gallery is one file; build it again under a new name")
-        if create and not real.exists():
+        fresh = create and not real.exists()
+        if fresh:
             real.parent.mkdir(parents=True, exist_ok=True)
         elif not real.is_file():
             raise DataError(f"{path}: no gallery; build one with `deepid search build`")
@@ -190,7 +193,7 @@ def _connected(path, create=False):
         why = f"{path}: no gallery that can be used ({getattr(error, 'strerror', None) or error})"
         raise DataError(f"{why}; check the path, its rights and the disk, or build it again") from None
     finally:
-        if create and real.is_file() and not real.stat().st_size:  # nothing was built
+        if fresh and real.is_file() and not real.stat().st_size:  # nothing was built
             real.unlink()
 
 

@@ -1,6 +1,6 @@
 """Codes of LFW's photographs that ship with the package: real data for everybody, without a name and without a face.
 
-512 bits an image: which neurons of FC-4 the picture activates, without its mirror image. Images and people stand in
+512 bits an image: which neurons of FC-4 the picture activates, without its flip. Images and people stand in
 shuffled order under numbers, and so do the pairs of LFW's view 2. `data_scripts/lfw_codes.py` writes the file.
 
 **Pseudonyms, not secrets.** The file holds no name and no picture, but it can be joined with what does. Whoever has LFW
@@ -16,8 +16,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from deepid_lite import tensors as checkpoints
 from deepid_lite.errors import DataError
+from deepid_lite.tensors import load
+from deepid_lite.tensors import save as save_tensors
 from deepid_lite.verification.pairs import Pairs
 
 ARRAYS = ("codes", "people", "first", "second", "same", "fold")
@@ -39,7 +40,7 @@ def lfw_codes(path=None):
     DataError: no such file, one that is cut short or of another kind, numbers that do not match their checksum.
     """
     path = Path(path or str(resources.files("deepid_lite") / "shipped" / "lfw-codes.safetensors"))
-    tensors, facts = checkpoints.load(path)
+    tensors, facts = load(path)
     arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
     if set(arrays) != set(ARRAYS) or set(facts) != {"card", "sha256"}:
         raise DataError(f"{path}: holds no shipped codes; give a file of data_scripts/lfw_codes.py")
@@ -53,7 +54,7 @@ def lfw_codes(path=None):
 def shuffled(codes, people, pairs, seed=0):
     """New numbers for images and people, and the pairs of each fold in a new order, each pair either way round.
 
-    codes (N, B / 8), people (N,) 0..P-1, pairs: trials.Pairs. Returns (codes, people, pairs) that say the same: every
+    codes (N, B / 8), people (N,) 0..P-1, pairs: `Pairs`. Returns (codes, people, pairs) that say the same: every
     count, distance and accuracy stays, fold by fold.
     """
     rng = np.random.default_rng(seed)
@@ -73,7 +74,7 @@ def save(path, shipped):
     arrays = {name: values.astype(np.min_scalar_type(-1 - values.max())) for name, values in numbers.items()}
     arrays |= {"codes": shipped.codes, "same": pairs.same}
     tensors = {name: torch.from_numpy(np.ascontiguousarray(values)) for name, values in arrays.items()}
-    checkpoints.save(path, tensors, {"card": shipped.card, "sha256": _digest(arrays)})
+    save_tensors(path, tensors, {"card": shipped.card, "sha256": _digest(arrays)})
 
 
 def _digest(arrays):

@@ -155,13 +155,12 @@ def compare_people(found, n_below, every=None):
     rates, counts = np.stack([(f[0] > 0).mean(0) for f in found]), np.array([f.shape[1] for f in found])
     apart = rates @ (1 - rates).T  # expected bits that one person's image has and another's lacks
     distances = apart + apart.T
-    others = ~np.eye(len(found), dtype=bool)
-    means = np.stack([f[0].mean(0) for f in found])
     result["same_person_distance"] = np.round(np.diag(distances) * counts / np.maximum(counts - 1, 1), 3).tolist()
+    means = np.stack([f[0].mean(0) for f in found])
     alike = np.stack([rank_correlation(means, m[None]) for m in means])
     for name, values in (("other_person_distance", distances), ("other_person_rank_correlation", alike)):
         result[name] = [round(float(row[o].mean()), 4) if o.any() else None
-                        for row, o in zip(values, others, strict=True)]  # fmt: skip
+                        for row, o in zip(values, ~np.eye(len(found), dtype=bool), strict=True)]  # fmt: skip
     return result
 
 

@@ -69,15 +69,15 @@ def input_gradient(net, images, neuron, layer=4):
     """How much each pixel of pictures moves a neuron: uint8 (N, rows, columns, 3) -> float32 (N, rows, columns).
 
     The length, over the three colours, of the gradient of the feature with respect to the net's input. neuron: 0 to
-    2 D - 1, from D on those of the mirror image, whose picture is turned back. All zero where the neuron is silent.
+    2 D - 1, from D on those of the flip, whose map is flipped back. All zero where the neuron is silent.
     """
     if not 0 <= neuron < 2 * net.dimension:
-        raise DataError(f"neuron {neuron}: picture and mirror have neurons 0 to {2 * net.dimension - 1}")
-    mirrored = neuron >= net.dimension
+        raise DataError(f"neuron {neuron}: picture and flip have neurons 0 to {2 * net.dimension - 1}")
+    flipped = neuron >= net.dimension
     x = to_input(torch.as_tensor(np.ascontiguousarray(images)).permute(0, 3, 1, 2))
     x = x.to(next(net.parameters()).device).detach().requires_grad_()
     net.eval()
     # no image reads another's pixels, so that one sum has all the gradients
-    activity = net(x.flip(3) if mirrored else x)[layer][:, neuron % net.dimension].sum()
+    activity = net(x.flip(3) if flipped else x)[layer][:, neuron % net.dimension].sum()
     (gradient,) = torch.autograd.grad(activity, x)
     return gradient.norm(dim=1).cpu().numpy()

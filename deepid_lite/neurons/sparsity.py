@@ -1,7 +1,7 @@
 """Moderate sparsity: neurons that an image activates, images that activate a neuron [DeepID2+, section 5, Fig. 6].
 
-`features` (N, D) are those of the PICTURE alone: `picture` takes them from columns where picture and mirror stand
-side by side, as `features.extract` and `Setup.features` give them. A neuron is active where its feature is above 0.
+`features` (N, D) are those of the PICTURE alone: `picture` takes them from columns where picture and flip stand side by
+side, as `features.extract` gives them. A neuron is active where its feature is above 0.
 
 **Half of the neurons proves nothing.** The mean share of active neurons is the mean rate of the neurons, whatever the
 net; in a net without training it is near one half by symmetry. What training can change is how the rates differ, how

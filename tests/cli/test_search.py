@@ -121,7 +121,7 @@ def test_names_from_others_move_no_cursor(place, gallery, tmp_path):
 def test_after_a_failed_build_nothing_is_left_and_the_corrected_one_runs(place, tmp_path):
     bad = changed(place, tmp_path, names=["caf\udce9", *map(str, range(13))])
     assert "broken text" in refused("build", tmp_path / "new" / "g", "--features", bad)
-    assert not list((tmp_path / "new").iterdir())
+    assert not (tmp_path / "new").exists()
     search("build", tmp_path / "new" / "g", "--features", place / "first.npz")
     assert "14 faces" in search("info", tmp_path / "new" / "g")
 
@@ -214,7 +214,7 @@ def test_mistakes_about_the_gallery(place, gallery, tmp_path):
     (tmp_path / "old").mkdir()
     (tmp_path / "old" / "header.json").write_text("{}")
     (tmp_path / "text").write_text("no gallery" * 100)
-    (tmp_path / "cut").write_bytes(gallery.read_bytes()[:9000])
+    (tmp_path / "cut").write_bytes(gallery.read_bytes()[:40000])
     (tmp_path / "blank").write_bytes(b"")
     for name in ("old", "text", "cut", "blank"):
         for words in (

@@ -194,7 +194,9 @@ def test_a_failed_build_leaves_nothing(tmp_path):
     with pytest.raises(DataError, match="broken text"):
         Gallery.create(tmp_path / "g", 64, "net", "abc", faces=(packed, ["a", "caf\udce9"]))
     Gallery.check_new(tmp_path / "g")
-    assert not list(tmp_path.iterdir())
+    (tmp_path / "empty").touch()
+    Gallery.check_new(tmp_path / "empty")
+    assert [path.name for path in tmp_path.iterdir()] == ["empty"], "what is not ours stays"
     assert len(Gallery.create(tmp_path / "g", 64, "net", "abc", faces=(packed, names))) == 2
 
 
@@ -219,6 +221,27 @@ def test_a_full_disk_changes_nothing(ten, tmp_path, monkeypatch):
     assert [path.name for path in tmp_path.iterdir()] == ["ten"]
     assert len(Gallery.open(ten.path)) == 10
     assert len(ten.append(packed, names, features)) == 12
+
+
+def build(path, seed, barrier, pipe):
+    names, features, packed = faces(2000, seed)
+    barrier.wait()
+    try:
+        Gallery.check_new(path)
+        pipe.send(len(Gallery.create(path, 64, "net", "abc", 64, (packed, names, features))))
+    except DataError as error:
+        pipe.send(str(error))
+
+
+def test_of_several_builds_at_once_one_wins(tmp_path):
+    spawn = multiprocessing.get_context("spawn")
+    barrier, pipes = spawn.Barrier(3), [spawn.Pipe() for _ in range(3)]
+    for seed, (_, theirs) in enumerate(pipes):
+        spawn.Process(target=build, args=(tmp_path / "g", seed, barrier, theirs)).start()
+    said = [ours.recv() for ours, _ in pipes]
+    (winner,) = [seed for seed, answer in enumerate(said) if answer == 2000]
+    assert all(answer == 2000 or len(answer.splitlines()) == 1 for answer in said)
+    assert same(Gallery.open(tmp_path / "g"), *faces(2000, winner)[::2])
 
 
 # damage
@@ -263,10 +286,10 @@ def overwrite(path, at, data):
         lambda p: change(p, "DELETE FROM header"),
         lambda p: change(p, "DROP TABLE appends"),
         lambda p: change(p, "DROP TABLE header"),
-        lambda p: os.truncate(p, 5000),
+        lambda p: os.truncate(p, 20000),
         lambda p: os.truncate(p, 0),
         lambda p: overwrite(p, 0, b"no such file"),
-        lambda p: overwrite(p, 4096, bytes(8192)),
+        lambda p: overwrite(p, 16384, bytes(40000)),
         lambda p: p.write_text("{}" * 1000),
         lambda p: p.unlink(),
         lambda p: (p.unlink(), p.mkdir(), (p / "header.json").write_text("{}")),

@@ -78,12 +78,12 @@ def test_the_gradient_is_that_of_finite_differences(net):
     np.testing.assert_allclose(found[:, row, column], np.linalg.norm(slope, axis=0), atol=2e-3 + 0.05 * found.max())
 
 
-def test_the_mirror_neuron_sees_the_mirrored_picture(net):
+def test_the_neuron_of_the_flip_sees_the_flipped_picture(net):
     picture = input_gradient(net, IMAGES, 5)
-    mirror = input_gradient(net, IMAGES[:, :, ::-1], 5 + 8)
-    np.testing.assert_allclose(mirror, picture[:, :, ::-1], atol=1e-6)
+    flip = input_gradient(net, IMAGES[:, :, ::-1], 5 + 8)
+    np.testing.assert_allclose(flip, picture[:, :, ::-1], atol=1e-6)
 
 
 def test_a_neuron_that_is_not_there_gets_one_line(net):
-    with pytest.raises(DataError, match="neuron 16: picture and mirror have neurons 0 to 15"):
+    with pytest.raises(DataError, match="neuron 16: picture and flip have neurons 0 to 15"):
         input_gradient(net, IMAGES, 16)
