@@ -86,7 +86,7 @@ MOVED = {
 
 
 class _OldNames(MetaPathFinder, Loader):
-    """Asked last: gives the module itself under its old name."""
+    """Gives the module itself under its old name. Asked first: the data folder `widgets` passes for a package."""
 
     def find_spec(self, name, path=None, target=None):
         package, _, old = name.rpartition(".")
@@ -109,5 +109,5 @@ class _Package(ModuleType):
             super().__setattr__(name, value)
 
 
-sys.meta_path.append(_OldNames())
+sys.meta_path.insert(0, _OldNames())
 sys.modules[__package__].__class__ = _Package

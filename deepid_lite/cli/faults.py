@@ -38,7 +38,7 @@ def exit_code(work):
     except BaseException as error:
         _silence(sys.stdout)
         if type(error).__name__ == "NoArgsIsHelpError":  # `deepid search` alone
-            error.show()
+            print(error, file=sys.stderr)
             return 2
         if not hasattr(error, "format_message") and hasattr(error, "exit_code"):  # typer's way to end after --help
             return error.exit_code
@@ -64,7 +64,7 @@ def explain(error):
             f"{error.format_message().rstrip('.')}; see {error.ctx.command_path if error.ctx else 'deepid'} --help",
             2,
         )
-    if isinstance(error, MemoryError) or isinstance(error, RuntimeError) and any(words in text for words in NO_MEMORY):
+    if isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(w in text for w in NO_MEMORY)):
         return "the memory is too small; use fewer images, a smaller net or a smaller --batch-size", 1
     if isinstance(error, RuntimeError) and "start new thread" in text:
         return "no further thread can be started; end some programs, or raise the limit of processes (ulimit -u)", 1
@@ -75,10 +75,10 @@ def explain(error):
     if isinstance(error, UnicodeError):
         return f"{text}; save the file as UTF-8, or rename it", 2
     if isinstance(error, OSError) and error.errno:
-        remedy = OF_THE_SYSTEM.get(error.errno)
-        return f"{error.filename or 'the system'}: {error.strerror}; {remedy or 'check the path and its rights'}", (
-            1 if remedy else 2
-        )
+        remedy, code = OF_THE_SYSTEM.get(error.errno), 1
+        if remedy is None:
+            remedy, code = "check the path and its rights", 2
+        return f"{error.filename or 'the system'}: {error.strerror}; {remedy}", code
     return f"{type(error).__name__}: {text[:300]}; set DEEPID_TRACEBACK=1 to see where", 1
 
 
