@@ -100,6 +100,19 @@ def test_ci_builds_the_book_first_and_tests_last():
     assert made[0] == "book" and {"coursework", "browser"} <= set(made) and lines[-1] == "make test"
 
 
+def test_actions_are_pinned_by_commit():
+    workflows = [path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    used = re.findall(r"uses: (\S+@.*)$", "\n".join(workflows), re.MULTILINE)
+    assert used and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v[\d.]+", action) for action in used)
+
+
+def test_the_workflows_run_every_python_that_is_promised():
+    matrix = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    promised = [line.rpartition(" ")[2] for line in project()["classifiers"] if re.search(r":: 3\.\d+$", line)]
+    assert matrix["jobs"]["test"]["strategy"]["matrix"]["python"] == promised
+    assert project()["requires-python"] == f">={promised[0]}"
+
+
 def test_browser_tests_wait_for_their_own_target():
     folders = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["pytest"]["ini_options"]
     assert "browser" in folders["norecursedirs"]
