@@ -51,7 +51,7 @@ MOVED = {
     "occlusion_plots": "figures.occlusion",
     "occlusion_studies": "studies.occlusion",
     "onnx_export": "verification.onnx",
-    "own_faces": "faces.own_photos",
+    "own_faces": "faces.own_photos verification.pairs",
     "pictures": "figures.style figures.faces figures.training",
     "pipeline": "verification.pipeline cli.table",
     "plots": "figures.sparsity figures.codes figures.selectiveness figures.occlusion figures.ensemble "
@@ -59,7 +59,7 @@ MOVED = {
     "pretrained": "verification.model verification.verifier",
     "progress": "nets.training_log",
     "protocols": "verification.metrics verification.pairs verification.benchmarks",
-    "records": "results",
+    "records": "results files",
     "recipes": "nets.recipe",
     "region_selection": "verification.region_selection",
     "regions": "faces.regions",
@@ -85,18 +85,29 @@ MOVED = {
     "widgets": "figures.widgets",
 }
 
+RENAMED = {
+    "disguises.mask": "surgical_mask",
+    "lesions.lesions": "silencing_curves",
+    "scales.Scale": "Setup",
+    "selectiveness.permuted": "permuted_targets",
+    "sparsity.hamming": "hamming_summary",
+    "sparsity.nulls": "null_models",
+    "sparsity.permuted": "permuted_features",
+}
+
 
 class _OldNames(MetaPathFinder, Loader):
-    """Gives the module itself under its old name; where it was divided, one that looks in all parts."""
+    """Gives the module under its old name; where it was divided or names in it changed, one that knows where to look."""
 
     def find_spec(self, name, path=None, target=None):
         package, _, old = name.rpartition(".")
         return ModuleSpec(name, self) if package == __package__ and old in MOVED else None
 
     def create_module(self, spec):
-        parts = [f"{__package__}.{part}" for part in MOVED[spec.name.rpartition(".")[2]].split()]
+        old = spec.name.rpartition(".")[2]
+        parts = [f"{__package__}.{part}" for part in MOVED[old].split()]
         warnings.warn(f"{spec.name} is {' and '.join(parts)} now", DeprecationWarning, stacklevel=2)
-        if len(parts) > 1:
+        if len(parts) > 1 or any(name.startswith(f"{old}.") for name in RENAMED):
             self._spec = spec
             return _Divided(spec.name, parts)
         module = importlib.import_module(parts[0])
@@ -113,10 +124,11 @@ class _Divided(ModuleType):
         self._parts = parts
 
     def __getattr__(self, name):
+        new = RENAMED.get(f"{self.__name__.rpartition('.')[2]}.{name}", name)
         for part in () if name.startswith("__") else self._parts:
             module = importlib.import_module(part)
-            if hasattr(module, name):
-                return getattr(module, name)
+            if hasattr(module, new):
+                return getattr(module, new)
         raise AttributeError(f"{self.__name__}: no {name}; see {' and '.join(self._parts)}")
 
 

@@ -2,9 +2,6 @@
 
 import json
 import shutil
-import subprocess
-import sys
-import zipfile
 from pathlib import Path
 
 import pytest
@@ -63,36 +60,3 @@ def test_markdown_table():
 def test_every_recorded_file_is_json():
     for path in (ROOT / "book" / "results").rglob("*.json"):
         assert isinstance(json.loads(path.read_text(encoding="utf-8")), dict | list), path
-
-
-def test_wheel_carries_results_weights_and_presets(tmp_path):
-    """A twin runs with nothing but the installed package, so the wheel must hold all that it reads."""
-    source = tmp_path / "source"
-    ignore = shutil.ignore_patterns("__pycache__")
-    for name in ("deepid_lite", "book/results"):
-        shutil.copytree(ROOT / name, source / name, ignore=ignore)
-    for name in ("pyproject.toml", "setup.py", "README.md", "LICENSE"):
-        shutil.copy(ROOT / name, source / name)
-    probe = source / "book" / "results" / "reference" / "probe.json"
-    probe.parent.mkdir(exist_ok=True)
-    probe.write_text("{}", encoding="utf-8")
-    subprocess.run(
-        [
-            sys.executable,
-            "-m",
-            "pip",
-            "wheel",
-            "--quiet",
-            "--no-deps",
-            "--no-build-isolation",
-            "--wheel-dir",
-            tmp_path,
-            source,
-        ],
-        check=True,
-    )
-    names = set(zipfile.ZipFile(next(tmp_path.glob("*.whl"))).namelist())
-    assert "deepid_lite/recorded/reference/probe.json" in names
-    kinds = ("weights/*.safetensors", "shipped/*.safetensors", "presets/*", "widgets/*.html", "*.py")
-    expected = {path.relative_to(ROOT).as_posix() for kind in kinds for path in (ROOT / "deepid_lite").rglob(kind)}
-    assert expected and expected <= names

@@ -6,6 +6,10 @@ from typing import Annotated, Literal
 
 import typer
 
+from deepid_lite import __version__
+from deepid_lite.cli.checks import check_output
+from deepid_lite.cli.faults import resumable
+from deepid_lite.cli.output import printable, report, say
 from deepid_lite.cli.regions import regions_app
 from deepid_lite.cli.search import search_app
 from deepid_lite.errors import DataError
@@ -20,6 +24,7 @@ app = typer.Typer(
 app.add_typer(search_app, name="search")
 app.add_typer(regions_app, name="regions")
 
+
 Data = Annotated[
     str, typer.Option("--data", help="synthetic, webfaces, lfw, celeba, or a folder or archive of identity/image files")
 ]
@@ -27,6 +32,25 @@ Root = Annotated[
     Path | None, typer.Option("--root", help="folder or archive of the data set; default: the folder in DEEPID_DATA")
 ]
 Device = Annotated[Literal["cpu", "cuda"] | None, typer.Option("--device", help="default: the GPU where there is one")]
+
+Json = Annotated[
+    Path | None, typer.Option("--json", help="also write all numbers to this file; -: nothing else is said")
+]
+
+
+def _version(wanted: bool):
+    if wanted:
+        say(f"deepid {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def deepid(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="say the version and end")
+    ] = False,
+):
+    pass
 
 
 @app.command()
@@ -46,9 +70,9 @@ def data(
     faces = load_faces(source, root, part=part)
     counts = np.bincount(faces.labels, minlength=len(faces.names))
     several = f"{(counts > 1).sum():,} with two or more, at most {counts.max()}"
-    print(f"{len(faces):,} images of {len(faces.names):,} people ({several})")
-    print(f"attributes: {', '.join(faces.attributes) or 'none'}")
-    print(f"skipped: {len(faces.skipped)}; data hash {faces.data_hash[:16]}")
+    say(f"{len(faces):,} images of {len(faces.names):,} people ({several})")
+    say(f"attributes: {printable(', '.join(faces.attributes) or 'none')}")
+    say(f"skipped: {len(faces.skipped)}; data hash {faces.data_hash[:16]}")
 
 
 @app.command()
@@ -78,19 +102,20 @@ def train(
 
     With --regions: one net a region in OUT/<region>/ and OUT/ensemble.safetensors, which joins them.
     """
-    from deepid_lite.nets.recipe import read_recipe
-    from deepid_lite.verification.pipeline import train_model
-
-    recipe = read_recipe(preset, epochs=epochs, batch_size=batch_size, seed=seed)
-    if regions is None:
-        train_model(data, root, recipe, out, device, ship, start=start)
-        return
     from deepid_lite.faces.regions import by_names
-    from deepid_lite.verification.pipeline import train_ensemble
+    from deepid_lite.nets.recipe import read_recipe
+    from deepid_lite.verification.pipeline import train_ensemble, train_model
 
-    if ship or start:
+    if regions is not None and (ship or start):
         raise DataError("--ship, --start: they are for one net; leave --regions or them out")
-    train_ensemble(data, root, recipe, by_names(regions), out, device, spread)
+    recipe = read_recipe(preset, epochs=epochs, batch_size=batch_size, seed=seed)
+    for path in (out / "model.safetensors", ship):
+        check_output(path, data, root, preset, start)
+    with resumable(out):
+        if regions is None:
+            train_model(data, root, recipe, out, device, ship, start=start)
+        else:
+            train_ensemble(data, root, recipe, by_names(regions), out, device, spread)
 
 
 @app.command()
@@ -129,7 +154,7 @@ def evaluate(
             help="also score every layer and the codes, Joint Bayesian fitted on this set's held-out people: webfaces"
         ),
     ] = None,
-    json: Annotated[Path | None, typer.Option("--json", help="also write all numbers to this file")] = None,
+    json: Json = None,
     roc: Annotated[Path | None, typer.Option(help="also draw the ROC (Fig. 4) to this .png, .pdf or .svg")] = None,
     published: Annotated[
         Path | None,
@@ -138,25 +163,23 @@ def evaluate(
 ):
     """Verification in ten folds, and identification, of a model on people it never saw: one table with intervals."""
     from deepid_lite.cli.table import summary
-    from deepid_lite.figures import roc as roc_plots
+    from deepid_lite.figures.roc import figure_4, read_published
     from deepid_lite.figures.style import check_kind, save_figure
     from deepid_lite.verification.pipeline import evaluate_model
 
     if published and (not roc or data != "lfw"):
         raise DataError(f"--published {published}: LFW's curves; give --data lfw and --roc FILE as well")
-    curves = roc_plots.read_published(published) if published else None
     if roc:
         check_kind(roc)
+    for path in (json, roc):
+        check_output(path, model, data, root, pairs, errata, refit_on, published)
+    curves = read_published(published) if published else None
     options = {"pairs": pairs, "errata": errata, "kind": kind, "frames": frames, "sampling": sampling}
     options |= {"pooling": pooling, "corrected": corrected or None}
-    report = evaluate_model(model, data, root, refit_on=refit_on, with_blufr=blufr, **options)
-    print(summary(report))
-    if json:
-        from deepid_lite.files import write_json
-
-        write_json(json, report)
+    found = evaluate_model(model, data, root, refit_on=refit_on, with_blufr=blufr, **options)
+    report(summary(found), found, json)
     if roc:
-        save_figure(roc_plots.figure_4(report, published=curves), roc)
+        save_figure(figure_4(found, published=curves), roc)
 
 
 @app.command()
@@ -171,12 +194,12 @@ def info(
     from deepid_lite.verification.model import pretrained
 
     if name in ("DeepID", "DeepID2", "DeepID2Plus"):
-        print(as_text(getattr(nets, name)()))
+        say(as_text(getattr(nets, name)()))
         return
     found = pretrained(name)
-    print(as_text(found.net))
+    say(as_text(found.net))
     for key, value in found.card.items():
-        print(f"{key}: {value}")
+        say(printable(f"{key}: {value}"))
 
 
 @app.command()
@@ -189,8 +212,9 @@ def export(
     from deepid_lite.verification.model import pretrained
     from deepid_lite.verification.onnx import export_onnx
 
+    check_output(out, model)
     export_onnx(pretrained(model), out, tuple(layer or (4,)))
-    print(out)
+    say(printable(out))
 
 
 @app.command()
@@ -211,8 +235,11 @@ def reproduce(
     """Compute a result of the paper's studies, or draw one of its figures, from a net and unseen people."""
     from deepid_lite.cli.reproduce import reproduce as run
 
-    for path in run(name, scale, out, model, root, fresh):
-        print(path)
+    folder = out / scale / name
+    check_output(folder.with_suffix(".json"), model, root)
+    with resumable(folder):
+        for path in run(name, scale, out, model, root, fresh):
+            say(printable(path))
 
 
 @app.command()
@@ -225,16 +252,11 @@ def claims(
     """What the paper claims, what its null model gives, what was measured here, and the verdict."""
     from deepid_lite.studies.claims import as_text, judge
 
-    print(as_text(judge(scale, results)))
+    say(as_text(judge(scale, results)))
 
 
-def main():
-    """Run the command line; what a user gets wrong is one line on stderr and exit code 2."""
-    try:
-        app()
-    except DataError as error:
-        print(f"deepid: {error}", file=sys.stderr)
-        sys.exit(2)
-    except KeyboardInterrupt:
-        print("deepid: interrupted; the same command goes on from the last checkpoint", file=sys.stderr)
-        sys.exit(130)
+def run():
+    """The command in sys.argv. typer's own main() would take Ctrl-C, and boxes of several lines for a wrong option."""
+    command = typer.main.get_command(app)
+    with command.make_context("deepid", sys.argv[1:]) as context:
+        command.invoke(context)

@@ -20,22 +20,10 @@ from accessible import mend  # noqa: E402
 from book_source import chapters, figure_of, notebooks, pieces, read_chapter, reading_minutes, repository, setup_cell  # noqa: E402
 from questions import read_questions  # noqa: E402
 
-CORE = [
-    "torch",
-    "numpy",
-    "scipy",
-    "scikit-learn",
-    "scikit-image",
-    "pillow",
-    "matplotlib",
-    "seaborn",
-    "tqdm",
-    "pooch",
-    "typer",
-    "accelerate",
-    "safetensors",
-    "lazy-loader",
-]
+CORE = {
+    "torch", "accelerate", "safetensors", "numpy", "scipy", "scikit-learn", "scikit-image", "pillow", "pandas",
+    "matplotlib", "seaborn", "typer", "tqdm", "lazy-loader",
+}  # fmt: skip
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".heic", ".avif"}
 # Drawn from the synthetic generator or from numbers; a photograph of a person must never be added here.
 DRAWN = {"book/figures/synthetic_faces.png"}
@@ -75,8 +63,8 @@ def texts(*suffixes):
 
 
 def test_core_dependencies():
-    assert [plain_name(line) for line in project()["dependencies"]] == CORE
-    extras = {"book", "search", "coursework", "onnx", "browser", "detect", "dev"}
+    assert {plain_name(line) for line in project()["dependencies"]} == CORE
+    extras = {"book", "search", "data", "coursework", "onnx", "browser", "detect", "dev"}
     assert extras <= set(project()["optional-dependencies"])
 
 
@@ -110,6 +98,19 @@ def test_ci_builds_the_book_first_and_tests_last():
     lines = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()
     made = [line.removeprefix("make ") for line in lines if line.startswith("make ")]
     assert made[0] == "book" and {"coursework", "browser"} <= set(made) and lines[-1] == "make test"
+
+
+def test_actions_are_pinned_by_commit():
+    workflows = [path.read_text(encoding="utf-8") for path in (ROOT / ".github" / "workflows").glob("*.yml")]
+    used = re.findall(r"uses: (\S+@.*)$", "\n".join(workflows), re.MULTILINE)
+    assert used and all(re.fullmatch(r"[\w/-]+@[0-9a-f]{40}  # v[\d.]+", action) for action in used)
+
+
+def test_the_workflows_run_every_python_that_is_promised():
+    matrix = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    promised = [line.rpartition(" ")[2] for line in project()["classifiers"] if re.search(r":: 3\.\d+$", line)]
+    assert matrix["jobs"]["test"]["strategy"]["matrix"]["python"] == promised
+    assert project()["requires-python"] == f">={promised[0]}"
 
 
 def test_browser_tests_wait_for_their_own_target():
@@ -164,7 +165,7 @@ def test_chapter_card_names_modules_that_exist(name):
 
 def test_repository_address_is_one_constant():
     url = repository()["url"]
-    assert set(project()["urls"].values()) == {url}
+    assert all(link == url or link.startswith(f"{url}/") for link in project()["urls"].values())
     owner = re.escape(url.removeprefix("https://github.com/").split("/")[0])
     pattern = rf"(?:github\.com|githubusercontent\.com|github)/({owner}/[\w-]+)"
     for name, text in texts(".md", ".toml", ".yml", ".ipynb", ".py", ".txt"):

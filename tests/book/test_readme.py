@@ -37,5 +37,6 @@ def test_every_command_and_file_exists():
     for target in re.findall(r"^make (\w+)", README, re.M):
         assert re.search(rf"^{target}:", (root / "Makefile").read_text(), re.M), target
     for path in re.findall(r"\]\(([^)#:]+)\)|`([\w/]+\.\w+)`", README):
-        places = [root / (path[0] or path[1]), root / "deepid_lite" / path[1]]
-        assert any(place.exists() for place in places), path
+        name = path[0] or path[1]
+        places = [root / name, root / "deepid_lite" / name]
+        assert name.startswith("_build/") or any(place.exists() for place in places), name  # which `make book` makes

@@ -1,13 +1,21 @@
 """The command line as a user runs it: it trains, measures, and says what is wrong in one line with exit code 2."""
 
+import errno
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from deepid_lite import __version__
+from deepid_lite.cli.checks import check_output
+from deepid_lite.cli.faults import exit_code, explain, resumable
+from deepid_lite.errors import DataError
 
 RECIPE = """
 epochs = 2
@@ -25,6 +33,11 @@ normalise = true
 
 def deepid(*words, folder, launcher=(), **environment):
     run = [sys.executable, *launcher, "-m", "deepid_lite", *map(str, words)]
+    variables = variables_of(folder, **environment)
+    return subprocess.run(run, cwd=folder, env=variables, capture_output=True, text=True, timeout=300)
+
+
+def variables_of(folder, **environment):
     variables = {
         **os.environ,
         "DEEPID_CACHE": str(folder / "cache"),
@@ -33,7 +46,7 @@ def deepid(*words, folder, launcher=(), **environment):
         **environment,
     }
     variables.pop("DEEPID_DATA", None)
-    return subprocess.run(run, cwd=folder, env=variables, capture_output=True, text=True, timeout=300)
+    return variables
 
 
 def refused(done):
@@ -154,6 +167,16 @@ def test_evaluation_writes_what_it_prints(place, trained, many):
         (["evaluate", "--model", "missing.safetensors"], "missing.safetensors"),
         (["evaluate", "--data", "cfp", "--root", "faces"], "no folder Protocol there"),
         (["info", "nothing"], "nothing"),
+        (["train", "--epochs", "many"], "--epochs"),
+        (["train", "--device", "tpu"], "'tpu'"),
+        (["export"], "--out"),
+        (["train", "--out", "faces/p00/0.png"], "0.png"),
+        (["train", "--data", "faces", "--preset", "small.toml", "--ship", "small.toml"], "reads it"),
+        (["evaluate", "--roc", "faces/p00/0.png", "--data", "faces"], "reads it"),
+        (["evaluate", "--json", "faces"], "folder"),
+        (["evaluate", "--json", "small.toml/report.json"], "small.toml"),
+        (["evaluate", "--roc", "roc.bmp"], ".png"),
+        (["data", "a" * 300], "too long"),
     ],
 )
 def test_a_mistake_is_one_line(place, words, said):
@@ -177,3 +200,145 @@ def test_an_ensemble_is_trained_and_measured(place, many):
     assert found.returncode == 0, found.stderr
     report = json.loads((place / "e.json").read_text())
     assert report["system"] == "ensemble of 2" and report["net"]["regions"] == ["whole face", "nose"]
+
+
+# --- what the system throws ---
+
+
+def raised(error, capsys):
+    """Exit code and the one line on stderr."""
+
+    def work():
+        raise error
+
+    code = exit_code(work)
+    line = capsys.readouterr().err
+    assert line.startswith("deepid: ") and line.count("\n") == 1 and len(line) < 500, line
+    return code, line
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "said"),
+    [
+        (DataError("a.png: no picture;\nconvert it"), 2, "a.png: no picture; convert it"),
+        (PermissionError(errno.EACCES, "Permission denied", "a\x1b[2J.png"), 2, "a\\x1b[2J.png"),
+        (FileNotFoundError(errno.ENOENT, "No such file", "a"), 2, "check the path"),
+        (OSError(errno.ENAMETOOLONG, "File name too long", "a"), 2, "too long"),
+        (OSError(errno.ENOSPC, "No space left on device", "a"), 1, "disk space"),
+        (OSError(errno.EMFILE, "Too many open files", "a"), 1, "ulimit"),
+        (OSError("cannot identify image"), 1, "DEEPID_TRACEBACK"),
+        (MemoryError(), 1, "memory"),
+        (np._core._exceptions._ArrayMemoryError((10**6, 10**6), np.dtype(float)), 1, "memory"),
+        (RuntimeError("CUDA out of memory. Tried to allocate 20.00 GiB\nmore"), 1, "memory"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), 1, "memory"),
+        (RuntimeError("can't start new thread"), 1, "thread"),
+        (RuntimeError("Could not determine home directory."), 2, "HOME"),
+        (RecursionError("maximum recursion depth exceeded"), 2, "nested"),
+        (UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte"), 2, "UTF-8"),
+        (KeyboardInterrupt(), 130, "interrupted; "),
+        (KeyError("a\nb"), 1, "KeyError"),
+        (AssertionError("x" * 10_000), 1, "AssertionError"),
+    ],
+)
+def test_whatever_is_raised_is_one_line(error, code, said, capsys):
+    found, line = raised(error, capsys)
+    assert found == code and said in line
+
+
+def test_the_traceback_is_there_for_those_who_ask(capsys, monkeypatch):
+    monkeypatch.setenv("DEEPID_TRACEBACK", "1")
+
+    def work():
+        raise DataError("a.png: no picture")
+
+    assert exit_code(work) == 2
+    shown = capsys.readouterr().err
+    assert "Traceback" in shown and "in work" in shown and shown.endswith("deepid: a.png: no picture\n")
+
+
+def test_processes_are_counted_by_numbers(capsys, monkeypatch):
+    monkeypatch.setenv("RANK", "x")
+    assert exit_code(lambda: None) == 2 and "RANK=x" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_says_what_is_kept(tmp_path):
+    def said():
+        with pytest.raises(KeyboardInterrupt) as stop, resumable(tmp_path):
+            raise KeyboardInterrupt
+        return explain(stop.value)
+
+    assert said() == ("interrupted; the same command starts again, as nothing was saved yet", 130)
+    (tmp_path / "nose").mkdir()
+    (tmp_path / "nose" / "checkpoint.safetensors").touch()
+    assert said() == (f"interrupted; the same command goes on from what {tmp_path} holds", 130)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.7, ["evaluate", "--data", "faces"]),
+        (2.5, ["evaluate", "--data", "faces"]),
+        (2.5, ["train", "--data", "faces", "--preset", "small.toml", "--epochs", "1000", "--out", "stopped"]),
+    ],
+)
+def test_ctrl_c_is_one_line_even_while_modules_are_loaded(place, seconds, words):
+    started = subprocess.Popen(
+        [sys.executable, "-m", "deepid_lite", *words], cwd=place, env=variables_of(place), text=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )  # fmt: skip
+    time.sleep(seconds)
+    started.send_signal(signal.SIGINT)
+    lines = [line for line in started.communicate()[1].replace("\r", "\n").splitlines() if line.startswith("deepid")]
+    assert started.returncode == 130 and len(lines) == 1 and "interrupted; " in lines[0]
+
+
+def test_a_reader_that_has_enough_is_no_fault(place):
+    words = [sys.executable, "-m", "deepid_lite", "regions", "list", "--pool"]
+    listing = subprocess.Popen(
+        words, env=variables_of(place), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    listing.stdout.close()
+    assert listing.stderr.read() == "" and listing.wait() != 0
+
+
+def test_a_full_disk_is_one_line(place):
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "deepid_lite", "--help"], env=variables_of(place), stdout=full, stderr=-1, text=True
+        )
+    assert done.returncode == 1 and done.stderr.count("\n") == 1 and "disk space" in done.stderr
+
+
+# --- outputs, before the work ---
+
+
+def test_an_output_takes_no_input_away(tmp_path):
+    (tmp_path / "faces" / "p0").mkdir(parents=True)
+    picture, table = tmp_path / "faces" / "p0" / "0.png", tmp_path / "faces" / "report.json"
+    link = tmp_path / "link.png"
+    link.symlink_to(picture)
+    for path in (picture, table):
+        path.touch()
+    for path in (picture, link, tmp_path / "faces" / ".." / "faces" / "p0" / "0.png"):
+        with pytest.raises(DataError, match="reads it"):
+            check_output(path, None, "lfw", tmp_path / "faces")
+        with pytest.raises(DataError, match="reads it"):
+            check_output(path, picture)
+    check_output(table, tmp_path / "faces")
+    check_output(tmp_path / "faces" / "p0" / "new.png", tmp_path / "faces")
+    check_output(picture, tmp_path / "other")
+
+
+def test_an_output_that_cannot_be(tmp_path):
+    (tmp_path / "file").touch()
+    for path in (tmp_path, tmp_path / "file" / "report.json", "/proc/nothing/report.json"):
+        with pytest.raises(DataError):
+            check_output(path)
+    for path in (None, "-", "/dev/null", tmp_path / "new" / "folder" / "report.json", tmp_path / "file"):
+        check_output(path)
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_the_version_stands_in_one_place(place):
+    assert deepid("--version", folder=place).stdout == f"deepid {__version__}\n"

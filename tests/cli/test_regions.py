@@ -27,8 +27,11 @@ def test_listing():
 def test_drawing(tmp_path):
     assert regions("draw", tmp_path / "r.png", "--regions", "3") == [str(tmp_path / "r.png")]
     assert (tmp_path / "r.png").read_bytes().startswith(b"\x89PNG")
-    with pytest.raises(DataError, match="cannot be written"):
-        regions("draw", tmp_path / "r.png" / "s.png", "--regions", "1")
+    regions("draw", tmp_path / "new" / "r.png", "--regions", "1")
+    assert (tmp_path / "new" / "r.png").is_file()
+    for name, reason in (("r.png/r.png", "cannot be written"), ("r.bmp", "ends in .png")):
+        with pytest.raises(DataError, match=reason):
+            regions("draw", tmp_path / name, "--regions", "1")
     with pytest.raises(DataError, match="region 'ear'"):
         regions("draw", tmp_path / "r.png", "--regions", "ear")
 
@@ -41,5 +44,7 @@ def test_selecting_among_trained_nets(loaded, trained, parts, tmp_path, monkeypa
     assert list(found["alone"]) == ensemble.load_ensemble(trained).names
     assert found["steps"][0]["accuracy"] == max(found["alone"].values())
     assert found["data_hash"] == parts[1].data_hash
+    said = json.loads("\n".join(regions("select", trained, "--count", 2, "--data", "blobs", "--json", "-")))
+    assert said["chosen"] == found["chosen"]
     with pytest.raises(DataError, match="no <region>/model.safetensors"):
         regions("select", tmp_path)

@@ -280,10 +280,10 @@ def test_a_zip_that_says_less_than_comes_out(tmp_path):
             open_files(lying_zip(tmp_path / "y.zip", method))
 
 
-@pytest.mark.parametrize("format", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
+@pytest.mark.parametrize("kind", [tarfile.PAX_FORMAT, tarfile.GNU_FORMAT])
 @pytest.mark.parametrize("mode", ["w", "w:gz"])
-def test_a_tar_whose_headers_are_huge(format, mode, tmp_path):
-    with tarfile.open(tmp_path / "x.tar", mode, format=format) as tar:
+def test_a_tar_whose_headers_are_huge(kind, mode, tmp_path):
+    with tarfile.open(tmp_path / "x.tar", mode, format=kind) as tar:
         tar.addfile(tarfile.TarInfo("a" * 20_000_000))
 
     def read():

@@ -10,7 +10,7 @@ matplotlib.use("Agg")
 import numpy as np
 import pytest
 
-from deepid_lite.cli import main as __main__
+from deepid_lite import __main__
 from deepid_lite.cli.table import summary
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import WHOLE_FACE
