@@ -173,6 +173,15 @@ def test_repository_address_is_one_constant():
     assert url in setup_cell()
 
 
+def test_every_paper_has_a_label_of_its_own_and_a_link():
+    labels = {key: entry[0] for key, entry in book_source.bibliography().items()}
+    assert len(set(labels.values())) == len(labels)
+    series = ("sun2014deepid", "sun2014deepid2", "sun2015deeply", "sun2015deepid3")
+    assert [labels[key] for key in series] == ["DeepID", "DeepID2", "DeepID2+", "DeepID3"]
+    linked = re.compile(r"\]\(https?://")
+    assert [key for key, entry in book_source.bibliography().items() if not linked.search(entry[-1])] == []
+
+
 def test_no_machine_paths():
     places = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|content|Users)/")
     for name, text in texts(".md", ".py", ".yml", ".toml", ".txt", ".ipynb", ".json", ".bib"):
