@@ -38,7 +38,7 @@ CORE = [
 ]
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".heic", ".avif"}
 # Drawn from the synthetic generator or from numbers; a photograph of a person must never be added here.
-DRAWN = {"book/figures/synthetic_faces.png"}
+DRAWN = {"book/figures/synthetic_faces.png", "book/figures/glance.png"}
 DRAWS = re.compile(r"\bplt\.(?!rcParams)|\.imshow\(|\bsns\.(?!set_)|\b(plots|pictures)\.\w+\(")
 
 

@@ -291,7 +291,9 @@ def test_conversion(small_book):
 
 
 def test_a_paper_with_a_name_is_cited_by_it(small_book):
-    named = BIB.replace("one2014", "again2014").replace("two2015", "three2015").replace("year", "shorthand = {Z+}, year")
+    named = (
+        BIB.replace("one2014", "again2014").replace("two2015", "three2015").replace("year", "shorthand = {Z+}, year")
+    )
     (small_book / "references.bib").write_text(BIB + named.partition("@misc{three2015")[0])
     (small_book / "01_first.md").write_text("# First\n\n{cite}`again2014,one2014`, {cite:t}`again2014`")
     cells = twins.convert("01_first").cells
@@ -300,7 +302,9 @@ def test_a_paper_with_a_name_is_cited_by_it(small_book):
 
 
 def test_two_entries_never_share_a_label(small_book):
-    (small_book / "references.bib").write_text(BIB + BIB.replace("one2014", "again2014").replace("two2015", "three2015"))
+    (small_book / "references.bib").write_text(
+        BIB + BIB.replace("one2014", "again2014").replace("two2015", "three2015")
+    )
     (small_book / "01_first.md").write_text("# First\n\n{cite}`one2014`")
     with pytest.raises(TwinError, match="shorthand"):
         twins.convert("01_first")
