@@ -53,7 +53,7 @@ def setup(app):
     """Register the style of the references in the text; `bibtex_reference_style` and `bibtex_default_style`: named."""
     from sphinxcontrib.bibtex import plugin
     from sphinxcontrib.bibtex.style import template
-    from sphinxcontrib.bibtex.style.referencing import BracketStyle, GroupReferenceStyle
+    from sphinxcontrib.bibtex.style.referencing import BracketStyle, GroupReferenceStyle, PersonStyle
     from sphinxcontrib.bibtex.style.referencing.basic_author_year import BasicAuthorYearTextualReferenceStyle
     from sphinxcontrib.bibtex.style.referencing.basic_label import BasicLabelParentheticalReferenceStyle
 
@@ -70,6 +70,7 @@ def setup(app):
     @dataclass
     class NamedReferenceStyle(GroupReferenceStyle):
         bracket: BracketStyle = field(default_factory=lambda: BracketStyle(sep="; "))
+        person: PersonStyle = field(default_factory=PersonStyle)
 
         def __post_init__(self):
             self.styles += [BasicLabelParentheticalReferenceStyle(bracket=self.bracket), Textual()]

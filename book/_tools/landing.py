@@ -90,14 +90,9 @@ class BookButtons(SphinxDirective):
 
 
 class ResultsTable(SphinxDirective):
-    """The table, with the directive's content as its caption."""
-
     def run(self):
-        table = markdown_table(*(lambda rows: (rows[0], rows[1:]))(results()))
-        caption = " ".join(self.content)
-        return self.parse_text_to_nodes(f"```{{table}} {caption}\n:name: tab-results\n:align: left\n\n{table}\n```")
-
-    has_content = True
+        header, *rows = results()
+        return self.parse_text_to_nodes(markdown_table(header, rows))
 
 
 class ChapterMap(SphinxDirective):

@@ -37,7 +37,7 @@ def test_the_first_picture_says_what_it_shows():
     same, other = glance.distances(glance.codes(pretrained("lite"))[1])
     alt = re.search(r"^:alt: (.*)$", INTRO, re.M)[1]
     assert f"{same} bits differ" in alt and f"{other} bits differ" in alt
-    assert same < int(re.search(r"up to (\d+) bits", INTRO)[1]) < other
+    assert same < int(re.search(r"up to (\d+) unequal bits", INTRO)[1]) < other
 
 
 def test_the_map_leads_from_earlier_chapters_to_later_ones():
