@@ -8,7 +8,7 @@
 
 from html import escape
 
-from book_source import chapters, reading_minutes, repository
+from book_source import BOOK, chapters, reading_minutes, repository
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
@@ -95,8 +95,15 @@ class ResultsTable(SphinxDirective):
         return self.parse_text_to_nodes(markdown_table(header, rows))
 
 
+def depend_on_chapters(env):
+    """Reading times change with the chapters."""
+    for name in MAP:
+        env.note_dependency(str(BOOK / f"{name}.md"))
+
+
 class ChapterMap(SphinxDirective):
     def run(self):
+        depend_on_chapters(self.env)
         uri = self.env.app.builder.get_relative_uri
         lines = "".join(
             '<line x1="{}%" y1="{}%" x2="{}%" y2="{}%"/>'.format(*_middle(MAP[other][1]), *_middle(MAP[name][1]))
@@ -123,6 +130,7 @@ def _middle(place: tuple[int, int]) -> tuple[float, float]:
 
 class ReadingTime(SphinxRole):
     def run(self):
+        depend_on_chapters(self.env)
         return [nodes.Text(hours(PATHS[self.text]))], []
 
 
