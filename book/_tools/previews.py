@@ -1,30 +1,33 @@
 """Sphinx extension: each page says what it is about, to search engines and where its address is shared."""
 
+import re
 from html import escape
 
 from book_source import repository, settings
 from docutils import nodes
 
 LENGTH = 200
+CITATION = re.compile(r"\s\[[^\]]+\]")
+SENTENCE_END = re.compile(r"(?<=[.?!])(?<!et al\.)\s+(?=\S)")
 
 
 def description(doctree) -> str:
-    """The first sentences of a page, as many as fit."""
-    text = ""
+    """The first sentences of a page's first paragraph, as many as fit."""
     for paragraph in doctree.findall(nodes.paragraph):
-        if {"chapter-card", "book-buttons"} & set(paragraph["classes"]) or not _runs(paragraph):
-            continue
-        for sentence in " ".join(paragraph.astext().split()).split(". "):
-            if len(text) + len(sentence) > LENGTH:
-                return text or sentence[: LENGTH - 1] + "…"
-            text = f"{text} {sentence.rstrip('.')}.".strip()
-        return text
-    return text
+        running = isinstance(paragraph.parent, nodes.section)  # not in a box, a list, a table or a margin
+        if running and not {"chapter-card", "book-buttons"} & set(paragraph["classes"]):
+            return shorten(paragraph.astext())
+    return ""
 
 
-def _runs(paragraph) -> bool:
-    """Whether this is running text: not in a box, a list, a table or a margin."""
-    return isinstance(paragraph.parent, nodes.section)
+def shorten(text: str) -> str:
+    """Whole sentences without citations, LENGTH characters at most; one that is longer is cut."""
+    first, *others = SENTENCE_END.split(CITATION.sub("", " ".join(text.split())))
+    for sentence in others:
+        if len(first) + len(sentence) >= LENGTH:
+            break
+        first = f"{first} {sentence}"
+    return first if len(first) <= LENGTH else first[: LENGTH - 1] + "…"
 
 
 def add_tags(app, pagename, templatename, context, doctree):

@@ -16,6 +16,7 @@ sys.path.insert(0, str(BOOK / "_tools"))
 import book_source  # noqa: E402
 import build  # noqa: E402
 import deepid_book  # noqa: E402
+import previews  # noqa: E402
 from accessible import mend  # noqa: E402
 from book_source import chapters, figure_of, notebooks, pieces, read_chapter, reading_minutes, repository, setup_cell  # noqa: E402
 from questions import read_questions  # noqa: E402
@@ -259,6 +260,13 @@ def test_reading_time_follows_the_text(monkeypatch, tmp_path):
         (tmp_path / f"page{place}.md").write_text(head + text, encoding="utf-8")
         times.append(reading_minutes(f"page{place}"))
     assert times == [5, 10, 15]
+
+
+def test_a_page_is_described_by_its_first_sentences():
+    text = "Nobody told it about hats [A+]. Sun et al. [B] looked\ninside. " + "It is long. " * 30
+    assert previews.shorten(text).startswith("Nobody told it about hats. Sun et al. looked inside. It is long.")
+    assert len(previews.shorten(text)) <= previews.LENGTH and previews.shorten(text).endswith("long.")
+    assert len(previews.shorten("word " * 100)) == previews.LENGTH and previews.shorten("word " * 100).endswith("…")
 
 
 def test_docstrings_become_text():
