@@ -7,6 +7,7 @@
 - docstrings are plain text: they are shown as they are, not read as reStructuredText.
 """
 
+import ast
 import hashlib
 import importlib.util
 import re
@@ -142,13 +143,37 @@ def escape(row: str) -> str:
     return re.sub(r"^(\s*)([-+=.~^#]|\d+[.)]|\(\w+\))", r"\1\\\2", text)
 
 
+ROOMS = ("faces", "nets", "verification", "neurons", "papers", "studies", "figures", "cli")
+
+
+def modules_of(room: str) -> list[str]:
+    """The public modules of a room, "" for the ground, as dotted names below the package."""
+    folder = ROOT / "deepid_lite" / room
+    paths = folder.rglob("*.py") if room else folder.glob("*.py")
+    names = (path.relative_to(ROOT / "deepid_lite").with_suffix("") for path in paths)
+    return sorted(".".join(name.parts) for name in names if not name.name.startswith("_"))
+
+
+def first_line(name: str) -> str:
+    """The sentence that a module's docstring begins with."""
+    path = ROOT / "deepid_lite" / f"{name.replace('.', '/')}.py"
+    return " ".join(ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))).split("\n\n")[0].split())
+
+
 def list_modules(app, docname, source):
-    """Put one section per public module of the package in place of @MODULES@ in api.md."""
+    """In place of @MODULES@: a table of all modules in api.md, a section for each module of a room in api_ROOM.md."""
+    room = {"api_ground": ""}.get(docname, docname.removeprefix("api_"))
     if docname == "api":
-        paths = (p.relative_to(ROOT / "deepid_lite") for p in (ROOT / "deepid_lite").rglob("*.py"))
-        names = sorted(".".join(p.with_suffix("").parts) for p in paths if not p.stem.startswith("_"))
+        rows = [
+            f"| [`{name}`](api_{name.split('.')[0] if '.' in name else 'ground'}.md) | {first_line(name)} |"
+            for room in ("", *ROOMS)
+            for name in modules_of(room)
+        ]
+        source[0] = source[0].replace("@MODULES@", "\n".join(["| module | what it is |", "|---|---|", *rows]))
+    elif docname.startswith("api_"):
         sections = [
-            f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: deepid_lite.{name}\n   :members:\n```" for name in names
+            f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: deepid_lite.{name}\n   :members:\n```"
+            for name in modules_of(room)
         ]
         source[0] = source[0].replace("@MODULES@", "\n\n".join(sections))
 

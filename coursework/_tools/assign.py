@@ -4,6 +4,7 @@ They land in _build/coursework/psN_NAME: `student/` is for handing out, `teacher
 """
 
 import os
+import re
 import shutil
 import tempfile
 import zipfile
@@ -25,6 +26,8 @@ CONFIG = {
     "generate": {"show_hidden": True},  # a student must learn why points are missing
 }
 TESTS_PLACE = "# the public tests go here"
+FAIR = "# fair() goes here"
+ARCHIVED = ("run_otter.py", "limits.py", "sandbox.py", "limit_cell.txt")  # what grades on Gradescope, too
 
 
 def build(problem_set: ProblemSet, output=OUTPUT) -> Path:
@@ -36,7 +39,7 @@ def build(problem_set: ProblemSet, output=OUTPUT) -> Path:
         _otter_assign(problem_set, Path(temporary, f"{problem_set.name}.ipynb"), made)
         (new / "student").mkdir(parents=True)
         (new / "teacher").mkdir()
-        public = _tests_cell(problem_set.name, sorted((made / "student" / "tests").glob("*.py")))
+        public = _tests_cell(problem_set, sorted((made / "student" / "tests").glob("*.py")))
         for kind, name in ("student", ""), ("autograder", "-solution"):
             notebook = nbformat.read(made / kind / f"{problem_set.name}.ipynb", as_version=4)
             _put_tests(notebook, public)
@@ -44,7 +47,7 @@ def build(problem_set: ProblemSet, output=OUTPUT) -> Path:
             place = new / ("teacher" if name else "student")
             nbformat.write(notebook, place / f"{problem_set.name}{name}.ipynb")
         archive = new / "teacher" / f"{problem_set.name}-autograder.zip"
-        _with_limits(next((made / "autograder").glob("*.zip")), archive)
+        _archive(problem_set, next((made / "autograder").glob("*.zip")), archive)
         shutil.rmtree(folder, ignore_errors=True)
         os.replace(new, folder)
     return folder
@@ -94,14 +97,26 @@ def _locked(source, metadata):
     return nbformat.v4.new_code_cell(source, metadata=metadata | {"deletable": False, "editable": False})
 
 
-def _tests_cell(name, files) -> str:
-    quoted = []
+def _fair_test(question, text) -> str:
+    """A test file of otter's whose tests call the answers through `fair`, of fair.txt, which stands at FAIR."""
+    text = re.sub(r"^(def \w+\((.+)\):)$", _first_line, text, flags=re.M)
+    return text.replace("\n@test_case", f"\nFORBIDDEN = {question.forbids!r}\n{FAIR}\n\n@test_case", 1)
+
+
+def _first_line(match):
+    names = [name.strip() for name in match[2].split(",")]
+    return f"{match[1]}\n    {', '.join(names)}, = fair({', '.join(f'{name}={name}' for name in names)})"
+
+
+def _tests_cell(problem_set, files) -> str:
+    questions, quoted = {question.name: question for question in problem_set.questions}, []
     for file in files:
-        text = file.read_text(encoding="utf-8")
+        text = _fair_test(questions[file.stem], file.read_text(encoding="utf-8"))
         plain = "'''" not in text and "\\" not in text
         quoted.append(f"    {file.stem!r}: " + (f"'''{text}'''" if plain else repr(text)) + ",")
     cell = (TOOLS / "tests_cell.txt").read_text(encoding="utf-8").strip()
-    return cell.replace("@SET@", name).replace("@TESTS@", "\n".join(quoted))
+    fair = (TOOLS / "fair.txt").read_text(encoding="utf-8")
+    return cell.replace("@SET@", problem_set.name).replace("@FAIR@", fair).replace("@TESTS@", "\n".join(quoted))
 
 
 def _put_tests(notebook, public):
@@ -110,12 +125,16 @@ def _put_tests(notebook, public):
             cell.source = public
 
 
-def _with_limits(made, archive):
-    """Otter's archive with our script in the place of its own, and what that needs."""
-    ours = {path.name: path for path in (TOOLS / name for name in ("run_otter.py", "limits.py", "limit_cell.txt"))}
+def _archive(problem_set, made, archive):
+    """Otter's archive with fair tests, our script in the place of its own, and what that needs."""
+    fair = (TOOLS / "fair.txt").read_text(encoding="utf-8")
+    tests = {f"tests/{question.name}.py": question for question in problem_set.questions}
     with zipfile.ZipFile(made) as old, zipfile.ZipFile(archive, "w", zipfile.ZIP_DEFLATED) as new:
         for entry in old.infolist():
-            if entry.filename not in ours:
-                new.writestr(entry.filename, old.read(entry))
-        for name, path in ours.items():
-            new.write(path, name)
+            content = old.read(entry)
+            if question := tests.get(entry.filename):
+                content = _fair_test(question, content.decode()).replace(FAIR, fair)
+            if entry.filename not in ARCHIVED:
+                new.writestr(entry.filename, content)
+        for name in ARCHIVED:
+            new.write(TOOLS / name, name)

@@ -15,6 +15,7 @@ import grading
 import nbformat
 from assign import OUTPUT, build
 from problem_sets import ROOT, ProblemSet, faults, read_set, secrets, squeezed
+from rules import broken_rules
 
 # answers that break: the code put in place of a solution
 BREAKS = (
@@ -22,16 +23,10 @@ BREAKS = (
     "while True:\n    pass",
     "def (",  # no Python
     "import sys\nsys.exit()",
+    "exit()",
 )
-# a loop that only a test enters; called again it fails at once, or each further test would cost its time limit
-LOOP = """\
-def {name}(*args, **keywords):
-    if {name}.__dict__:
-        raise RuntimeError("it was stopped before")
-    {name}.called = True
-    while True:
-        pass"""
-LIMIT = 60.0  # seconds for a cell where nothing loops, as in `grade`
+LOOP = "\n\n\ndef {name}(*args, **keywords):\n    while True:\n        pass"
+LIMIT, LOOP_LIMIT = 60.0, 10.0  # seconds of the processor for a cell: as in `grade`; where loops are to be stopped
 KILL = "import os\nos._exit(3)"
 
 
@@ -54,26 +49,32 @@ def runs_of(problem_set: ProblemSet) -> list[Run]:
     runs = [Run("the solution", {}, full, {}), Run("the untouched notebook", None, none, {})]
     for k in range(max(len(q.wrong) for q in questions)):
         wrong = {q.name: q.wrong[k] for q in questions if k < len(q.wrong)}
-        runs.append(Run(
-            f"wrong answers number {k + 1}",
-            {name: w.code for name, w in wrong.items()},
-            full | {name: full[name] - w.loses for name, w in wrong.items()},
-            {name: w.message for name, w in wrong.items()},
-        ))
+        runs.append(
+            Run(
+                f"wrong answers number {k + 1}",
+                {name: w.code for name, w in wrong.items()},
+                full | {name: full[name] - w.loses for name, w in wrong.items()},
+                {name: w.message for name, w in wrong.items()},
+            )
+        )
     for parity in (0, 1):
-        half = [q.name for q in questions[parity::2]]
-        answers = {name: BREAKS[i % len(BREAKS)] for i, name in enumerate(half)}
+        half = questions[parity::2]
+        answers = {q.name: BREAKS[i % len(BREAKS)] for i, q in enumerate(half)}
+        left = full | dict.fromkeys(answers, 0)
         if parity and half:
-            answers[half[-1]] = "\n\n".join(LOOP.format(name=name) for name in _defined(questions[1::2][-1]))
-            answers[half[0]] = KILL  # first: the notebook is then graded again from the start
+            answers[half[0].name] = KILL  # first: the notebook is then graded again from the start
+            loops = max(half[1:] or half, key=lambda q: (len(_functions(q)) > 1, len(q.tests)))
+            first = _functions(loops)[0]
+            answers[loops.name] = loops.solutions[0] + LOOP.format(name=first)
+            left[loops.name] = sum(test.points for test in loops.tests if first not in test.uses)
         if answers:
             what, kills = f"broken answers to {', '.join(answers)}", KILL in answers.values()
-            runs.append(Run(what, answers, full | dict.fromkeys(answers, 0), {}, loops=True, kills=kills))
+            runs.append(Run(what, answers, left, {}, loops=True, kills=kills))
     return runs
 
 
-def _defined(question):
-    return re.findall(r"^(?:def|class) (\w+)", question.solutions[0], re.M)
+def _functions(question):
+    return re.findall(r"^def (\w+)", question.solutions[0], re.M)
 
 
 def notebook_of(run: Run, folder: Path):
@@ -88,11 +89,11 @@ def notebook_of(run: Run, folder: Path):
     return notebook
 
 
-def prove(run: Run, problem_set: ProblemSet, folder: Path, limit: float) -> tuple[list[str], float]:
-    """Grade one run -> (what differs from what is expected, seconds)."""
+def prove(run: Run, problem_set: ProblemSet, folder: Path, limit: float, trusted=False) -> tuple[list[str], float]:
+    """Grade one run -> (what differs from what is expected, seconds); trusted: see grading.otter_run."""
     archive = folder / "teacher" / f"{folder.name}-autograder.zip"
-    found = grading.otter_run(notebook_of(run, folder), archive, limit)
-    got = grading.report(found, *grading.possible_points(archive))
+    found = grading.otter_run(notebook_of(run, folder), archive, limit, trusted=trusted)
+    got = grading.report(found, archive)
     wrong = []
     for name, points in run.expected.items():
         question = got["questions"][name]
@@ -104,6 +105,9 @@ def prove(run: Run, problem_set: ProblemSet, folder: Path, limit: float) -> tupl
             wrong.append(f"{name} should say {run.messages[name]!r}; it says {shown!r}")
     if bool(got["notes"]) != run.kills:
         wrong.append("; ".join(got["notes"]) or "the cell that ends the kernel was not noticed")
+    wrong += [f"suspicion of {text}" for text in got["suspicions"]]
+    if not run.loops:  # an untouched, a wrong and a right notebook run from top to bottom
+        wrong += [f"cell {number} stopped: {text}" for number, text in got["stopped"].items()]
     return [f"{problem_set.name}, {run.what}: {line}" for line in wrong], got["seconds"]
 
 
@@ -145,14 +149,16 @@ def check(sources, output=OUTPUT, quick=False) -> int:
             continue
         sets.append((problem_set, build(problem_set, output)))
         wrong += leaks(*sets[-1])
-    with ThreadPoolExecutor(grading.JOBS) as pool:
-        # the solutions first: they tell how long this machine takes, and so when a loop can be stopped early
-        solved = {s.name: pool.submit(prove, runs_of(s)[0], s, folder, LIMIT) for s, folder in sets}
+        solved = nbformat.read(sets[-1][1] / "teacher" / f"{problem_set.name}-solution.ipynb", as_version=4)
+        wrong += [f"{problem_set.name}, the solution: {q}: {text}" for q, text in broken_rules(solved, sets[-1][1])]
+    with ThreadPoolExecutor(2) as pool:
+        # the solutions first: they draw the faces that the others only read
+        solved = {s.name: pool.submit(prove, runs_of(s)[0], s, folder, LIMIT, True) for s, folder in sets}
         jobs = []
         for problem_set, folder in [] if quick else sets:
-            lines, seconds = solved[problem_set.name].result()
+            solved[problem_set.name].result()
             for run in runs_of(problem_set)[1:]:
-                limit = max(10.0, seconds) if run.loops else LIMIT
+                limit = LOOP_LIMIT if run.loops else LIMIT
                 jobs.append((run, pool.submit(prove, run, problem_set, folder, limit), problem_set))
         for problem_set, _ in sets:
             wrong += _told(problem_set, "the solution", *solved[problem_set.name].result())

@@ -5,7 +5,7 @@ The README's section "Writing a problem set" states the rules that `faults` enfo
 
 import ast
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import jupytext
@@ -29,6 +29,7 @@ class Test:
     message: str
     code: str
     function: str  # its name, "" where the cell is not one function
+    uses: list[str]  # the names of the student's that it takes
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Question:
     name: str
     points: float
     manual: bool
+    forbids: list[str] = field(default_factory=list)  # names and modules that answers must not use; see rules.py
     solutions: list[str] = field(default_factory=list)  # the code cells of its SOLUTION block; one is right
     tests: list[Test] = field(default_factory=list)
     wrong: list[Wrong] = field(default_factory=list)
@@ -84,7 +86,7 @@ def find_sets(wanted=()) -> list[Path]:
 def read_set(path) -> ProblemSet:
     """Parse the source; raises SetError where its blocks cannot be understood."""
     path = Path(path)
-    cells, questions, kept, blocks, points = _cells(path), [], [], [], None
+    cells, questions, kept, blocks, points, forbids = _cells(path), [], [], [], None, []
     for cell in cells:
         marker = cell.source.split("\n")[0].strip() if cell.cell_type == "raw" else ""
         if "wrong" in cell.metadata.get("tags", []):
@@ -95,12 +97,15 @@ def read_set(path) -> ProblemSet:
             continue
         kept.append(cell)
         if marker == "# ASSIGNMENT CONFIG":
-            points = _yaml(path, cell.source).get("generate", {}).get("points_possible")
+            facts = _yaml(path, cell.source)
+            points, forbids = facts.get("generate", {}).get("points_possible"), facts.get("forbids", [])
         elif marker.startswith("# BEGIN "):
             blocks.append(marker.removeprefix("# BEGIN "))
             if blocks[-1] == "QUESTION":
                 facts = _yaml(path, cell.source)
-                questions.append(Question(facts.get("name"), facts.get("points"), facts.get("manual", False)))
+                own = forbids + facts.pop("forbids", [])  # otter does not know this key
+                cell.source = f"{marker}\n{yaml.safe_dump(facts, sort_keys=False)}"
+                questions.append(Question(facts.get("name"), facts.get("points"), facts.get("manual", False), own))
         elif marker.startswith("# END "):
             if not blocks or blocks.pop() != marker.removeprefix("# END "):
                 raise SetError(f"{path}: {marker!r} after question {questions and questions[-1].name} closes no block")
@@ -113,6 +118,22 @@ def read_set(path) -> ProblemSet:
         what = f"{blocks[-1]} block without end" if blocks else "no points_possible in an '# ASSIGNMENT CONFIG' cell"
         raise SetError(f"{path}: {what}")
     return ProblemSet(path.stem, path, points, questions, kept)
+
+
+def without(problem_set: ProblemSet, names) -> ProblemSet:
+    """The set without some of its questions and their points; what is given between questions stays."""
+    known = [q.name for q in problem_set.questions]
+    if unknown := [name for name in names if name not in known]:
+        raise SetError(f"{problem_set.name}: no question {', '.join(unknown)}; there are {', '.join(known)}")
+    cells, leaving = [], False
+    for cell in problem_set.cells:
+        if cell.cell_type == "raw" and cell.source.startswith("# BEGIN QUESTION"):
+            leaving = yaml.safe_load(cell.source)["name"] in names
+        if not leaving:
+            cells.append(cell)
+        leaving = leaving and not (cell.cell_type == "raw" and cell.source.startswith("# END QUESTION"))
+    questions = [q for q in problem_set.questions if q.name not in names]
+    return replace(problem_set, cells=cells, questions=questions, points=sum(q.points for q in questions))
 
 
 def _cells(path):
@@ -149,8 +170,9 @@ def _test(path, source) -> Test:
         body = ast.parse(code).body
     except SyntaxError as error:
         raise SetError(f"{path}: a test is no Python ({error.msg}): {code.splitlines()[0]!r}") from None
-    function = body[0].name if len(body) == 1 and isinstance(body[0], ast.FunctionDef) else ""
-    return Test(facts.get("points"), facts.get("hidden", False), facts.get("failure_message") or "", code, function)
+    one = body[0] if len(body) == 1 and isinstance(body[0], ast.FunctionDef) else None
+    name, uses = (one.name, [argument.arg for argument in one.args.args]) if one else ("", [])
+    return Test(facts.get("points"), facts.get("hidden", False), facts.get("failure_message") or "", code, name, uses)
 
 
 def faults(problem_set: ProblemSet) -> list[str]:
