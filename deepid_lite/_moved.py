@@ -97,7 +97,7 @@ RENAMED = {
 
 
 class _OldNames(MetaPathFinder, Loader):
-    """Gives the module under its old name; where it was divided or names in it changed, one that knows where to look."""
+    """Gives the module under its old name; where it was divided or names changed, one that knows where to look."""
 
     def find_spec(self, name, path=None, target=None):
         package, _, old = name.rpartition(".")

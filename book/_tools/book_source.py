@@ -66,25 +66,21 @@ def notebooks() -> list[str]:
 
 @functools.cache
 def bibliography() -> dict:
-    """Key -> (names, year, formatted entry) of every entry in references.bib."""
+    """Key -> (label, names, what follows the names in brackets, formatted entry) of every entry in references.bib."""
+    from citations import label, names_of, short
     from pybtex.database import parse_file
     from pybtex.plugin import find_plugin
 
-    data = parse_file(BOOK / "references.bib", bib_format="bibtex")
-    style = find_plugin("pybtex.style.formatting", "plain")()
+    entries = parse_file(BOOK / "references.bib", bib_format="bibtex").entries
+    style = find_plugin("pybtex.style.formatting", "named")()
     markdown = find_plugin("pybtex.backends", "markdown")()
     found = {}
-    for entry in style.format_entries(data.entries.values()):
-        persons = data.entries[entry.key].persons.get("author") or data.entries[entry.key].persons["editor"]
-        last = [" ".join([*p.prelast_names, *p.last_names]).strip("{}") for p in persons]
-        names = last[0] if len(last) == 1 else " and ".join(last) if len(last) == 2 else f"{last[0]} et al."
-        text = re.sub(r"\\([.!()-])", r"\1", " ".join(entry.text.render(markdown).split()))
-        found[entry.key] = names, data.entries[entry.key].fields["year"], text
-    # two papers of the same names and year get a letter, in the order of references.bib
-    for names, year in {entry[:2] for entry in found.values()}:
-        same = [key for key, entry in found.items() if entry[:2] == (names, year)]
-        for letter, key in zip("abcdefgh" if len(same) > 1 else [""], same, strict=False):
-            found[key] = names, year + letter, found[key][2]
+    for formatted in style.format_entries(entries.values()):
+        entry = entries[formatted.key]
+        text = re.sub(r"\\([.!()-])", r"\1", " ".join(formatted.text.render(markdown).split()))
+        if label(entry) in [other[0] for other in found.values()]:
+            raise TwinError(f"references.bib: {formatted.key} has the label of another entry; give it a shorthand")
+        found[formatted.key] = label(entry), names_of(entry), short(entry), text
     return found
 
 

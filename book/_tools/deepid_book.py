@@ -100,7 +100,7 @@ def define_terms(app, doctree, docname):
     links = [node for node in doctree.findall(nodes.reference) if "#term-" in node.get("refuri", "")]
     definitions = {}
     for item in app.env.get_doctree("glossary").findall(nodes.definition_list_item) if links else ():
-        text = " ".join(item.next_node(nodes.definition).astext().split())
+        text = " ".join(item.next_node(nodes.definition).next_node(nodes.paragraph).astext().split())
         definitions |= {name: text for term in item.findall(nodes.term) for name in term["ids"]}
     for node in links:
         node["reftitle"] = definitions.get(node["refuri"].partition("#")[2], "")

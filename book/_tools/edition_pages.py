@@ -24,7 +24,9 @@ XHTML = """<?xml version="1.0" encoding="utf-8"?>
 </html>
 """
 # What a page needs only in a browser. The theme's chevrons are drawn by <svg>.
-BROWSER_ONLY = "script, style, noscript, button, svg.sd-octicon, a.headerlink, .sd-summary-state-marker, .clearer"
+BROWSER_ONLY = (
+    "script, style, noscript, button, svg.sd-octicon, svg.map-lines, a.headerlink, .sd-summary-state-marker, .clearer"
+)
 
 
 class EditionError(Exception):

@@ -239,8 +239,8 @@ class Converter:
                 self.fail(f"{key!r} is cited but not in references.bib")
             if key not in self.cited:
                 self.cited.append(key)
-            names, year, _ = bibliography()[key]
-            shown.append(f"{names} [{year}]" if role == "cite:t" else f"{names}, {year}")
+            label, names, short, _ = bibliography()[key]
+            shown.append(f"{names} [{short}]" if role == "cite:t" else label)
         return ", ".join(shown) if role == "cite:t" else f"[{'; '.join(shown)}]"
 
     def title(self, chapter: str) -> str:
@@ -314,8 +314,8 @@ def convert(name: str, labels: Labels | None = None):
             add("markdown", f"**{labels.found[figure['name']][1]}.** {converter.inline(figure['caption'])}")
     if converter.cited:
         entries = [
-            f"- **[{bibliography()[key][0]}, {bibliography()[key][1]}]** {bibliography()[key][2]}"
-            for key in sorted(converter.cited, key=lambda key: bibliography()[key][:2])
+            f"- **[{bibliography()[key][0]}]** {bibliography()[key][-1]}"
+            for key in sorted(converter.cited, key=lambda key: bibliography()[key][0].lower())
         ]
         add("markdown", "## References\n\n" + "\n".join(entries))
     source = f"[book/{name}.md]({converter.repository['book']}/{name}.md)"

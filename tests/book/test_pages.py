@@ -16,6 +16,7 @@ sys.path.insert(0, str(BOOK / "_tools"))
 import book_source  # noqa: E402
 import build  # noqa: E402
 import deepid_book  # noqa: E402
+import previews  # noqa: E402
 from accessible import mend  # noqa: E402
 from book_source import chapters, figure_of, notebooks, pieces, read_chapter, reading_minutes, repository, setup_cell  # noqa: E402
 from questions import read_questions  # noqa: E402
@@ -26,7 +27,7 @@ CORE = {
 }  # fmt: skip
 PICTURES = {".png", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".tif", ".tiff", ".ppm", ".heic", ".avif"}
 # Drawn from the synthetic generator or from numbers; a photograph of a person must never be added here.
-DRAWN = {"book/figures/synthetic_faces.png"}
+DRAWN = {"book/figures/synthetic_faces.png", "book/figures/glance.png"}
 DRAWS = re.compile(r"\bplt\.(?!rcParams)|\.imshow\(|\bsns\.(?!set_)|\b(plots|pictures)\.\w+\(")
 
 
@@ -174,6 +175,15 @@ def test_repository_address_is_one_constant():
     assert url in setup_cell()
 
 
+def test_every_paper_has_a_label_of_its_own_and_a_link():
+    labels = {key: entry[0] for key, entry in book_source.bibliography().items()}
+    assert len(set(labels.values())) == len(labels)
+    series = ("sun2014deepid", "sun2014deepid2", "sun2015deeply", "sun2015deepid3")
+    assert [labels[key] for key in series] == ["DeepID", "DeepID2", "DeepID2+", "DeepID3"]
+    linked = re.compile(r"\]\(https?://")
+    assert [key for key, entry in book_source.bibliography().items() if not linked.search(entry[-1])] == []
+
+
 def test_no_machine_paths():
     places = re.compile(r"(?<![\w.])/(?:home|root|work|tmp|content|Users)/")
     for name, text in texts(".md", ".py", ".yml", ".toml", ".txt", ".ipynb", ".json", ".bib"):
@@ -251,6 +261,13 @@ def test_reading_time_follows_the_text(monkeypatch, tmp_path):
         (tmp_path / f"page{place}.md").write_text(head + text, encoding="utf-8")
         times.append(reading_minutes(f"page{place}"))
     assert times == [5, 10, 15]
+
+
+def test_a_page_is_described_by_its_first_sentences():
+    text = "Nobody told it about hats [A+]. Sun et al. [B] looked\ninside. " + "It is long. " * 30
+    assert previews.shorten(text).startswith("Nobody told it about hats. Sun et al. looked inside. It is long.")
+    assert len(previews.shorten(text)) <= previews.LENGTH and previews.shorten(text).endswith("long.")
+    assert len(previews.shorten("word " * 100)) == previews.LENGTH and previews.shorten("word " * 100).endswith("…")
 
 
 def test_docstrings_become_text():

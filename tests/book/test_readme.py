@@ -1,42 +1,62 @@
-"""README's table says what the records say, and its commands exist."""
+"""The tables of README and of the book's first page say what the records say, and README's commands exist."""
 
 import re
+import sys
 from pathlib import Path
 
 from deepid_lite.results import load_result
+from deepid_lite.verification.model import pretrained
 
-README = (Path(__file__).resolve().parents[2] / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_tools"))
 
+import glance  # noqa: E402
+import landing  # noqa: E402
+from book_source import chapters  # noqa: E402
 
-def row(start):
-    line = next(line for line in README.splitlines() if line.startswith(f"| {start}"))
-    return [cell.strip() for cell in line.strip("|").split("|")]
-
-
-def numbers(record):
-    found = record["identification"]
-    return {
-        "verification, Joint Bayesian": f"{record['accuracy']:.2f} ± {record['standard_error']:.2f} %",
-        "verification, Hamming": f"{record['hamming']:.2f} ± {record['hamming_standard_error']:.2f} %",
-        "closed-set rank-1": f"{found['rank1']:.1f} %",
-        "open-set DIR": f"{found['dir_at_1_far']:.1f} %",
-        "active neurons": f"{record['active_mean']:.0f} ± {record['active_std']:.0f}",
-    }
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+INTRO = (ROOT / "book" / "intro.md").read_text(encoding="utf-8")
 
 
-def test_the_table_quotes_the_records():
-    for column, record in ((2, load_result("lfw_view2")), (3, load_result("verification", "lite"))):
-        for start, text in numbers(record).items():
-            assert row(start)[column] == text, f"{start}: README has {row(start)[column]}, the record {text}"
-        net = record["net"]
-        assert row("images (people)")[column] == f"{net['images']:,} ({net['people']:,})"
+def test_readme_has_the_table_of_the_first_page():
+    for row in landing.results():
+        assert f"| {' | '.join(row)} |" in README, row
+
+
+def test_the_first_page_quotes_the_record():
+    record = load_result("lfw_view2")
+    said = " ".join(INTRO.split())
+    assert (
+        f"verifies {record['accuracy']:.1f} % of LFW's pairs, and {record['hamming']:.1f} % from its 512 bits" in said
+    )
+    assert 8 * record["net"]["images"] < 290_000  # "less than an eighth"
+
+
+def test_the_first_picture_says_what_it_shows():
+    """Its distances are those of the shipped net, and its threshold lies between them."""
+    same, other = glance.distances(glance.codes(pretrained("lite"))[1])
+    alt = re.search(r"^:alt: (.*)$", INTRO, re.M)[1]
+    assert f"{same} bits differ" in alt and f"{other} bits differ" in alt
+    assert same < int(re.search(r"up to (\d+) unequal bits", INTRO)[1]) < other
+
+
+def test_the_map_leads_from_earlier_chapters_to_later_ones():
+    assert list(landing.MAP) == chapters()
+    places = [place for _, place, _ in landing.MAP.values()]
+    assert len(set(places)) == len(places)
+    for name, (_, place, needs) in landing.MAP.items():
+        assert all(other < name and landing.MAP[other][1][0] <= place[0] for other in needs)
+        assert needs or name == chapters()[0], f"nothing leads to {name}"
+
+
+def test_hours_are_rounded_to_halves(monkeypatch):
+    monkeypatch.setattr(landing, "reading_minutes", int)
+    assert [landing.hours([m]) for m in ("10", "60", "85", "120")] == ["½ hour", "1 hour", "1½ hours", "2 hours"]
 
 
 def test_every_command_and_file_exists():
-    root = Path(__file__).resolve().parents[2]
     for target in re.findall(r"^make (\w+)", README, re.M):
-        assert re.search(rf"^{target}:", (root / "Makefile").read_text(), re.M), target
-    for path in re.findall(r"\]\(([^)#:]+)\)|`([\w/]+\.\w+)`", README):
-        name = path[0] or path[1]
-        places = [root / name, root / "deepid_lite" / name]
-        assert name.startswith("_build/") or any(place.exists() for place in places), name  # which `make book` makes
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.M), target
+    for path in re.findall(r"\]\(([^)#:]+)\)|`(?!_build)([\w/]+\.\w+)`", README):
+        places = [ROOT / (path[0] or path[1]), ROOT / "deepid_lite" / path[1]]
+        assert any(place.exists() for place in places), path

@@ -290,13 +290,24 @@ def test_conversion(small_book):
     assert kinds.count("code") == 2 and twins.to_text(notebook) == twins.to_text(twins.convert("02_second"))
 
 
-def test_papers_of_the_same_names_and_year_get_letters(small_book):
-    again = BIB.replace("one2014", "again2014").replace("two2015", "three2015")
-    (small_book / "references.bib").write_text(BIB + again)
-    (small_book / "01_first.md").write_text("# First\n\n{cite}`again2014,one2014`")
+def test_a_paper_with_a_name_is_cited_by_it(small_book):
+    named = (
+        BIB.replace("one2014", "again2014").replace("two2015", "three2015").replace("year", "shorthand = {Z+}, year")
+    )
+    (small_book / "references.bib").write_text(BIB + named.partition("@misc{three2015")[0])
+    (small_book / "01_first.md").write_text("# First\n\n{cite}`again2014,one2014`, {cite:t}`again2014`")
     cells = twins.convert("01_first").cells
-    assert cells[0].source.endswith("[One, 2014b; One, 2014a]")
-    assert cells[1].source.index("[One, 2014a]") < cells[1].source.index("[One, 2014b]")
+    assert cells[0].source.endswith("[Z+; One, 2014], One [Z+]")
+    assert cells[1].source.index("**[One, 2014]**") < cells[1].source.index("**[Z+]**")
+
+
+def test_two_entries_never_share_a_label(small_book):
+    (small_book / "references.bib").write_text(
+        BIB + BIB.replace("one2014", "again2014").replace("two2015", "three2015")
+    )
+    (small_book / "01_first.md").write_text("# First\n\n{cite}`one2014`")
+    with pytest.raises(TwinError, match="shorthand"):
+        twins.convert("01_first")
 
 
 def test_numbers_and_links_reach_across_chapters(small_book):

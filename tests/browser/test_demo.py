@@ -4,10 +4,10 @@ import base64
 import io
 import json
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import HTML
 from PIL import Image
 
 from deepid_lite.faces import alignment as align
@@ -19,7 +19,9 @@ from deepid_lite.verification.features import extract
 from deepid_lite.verification.model import face_features, pretrained
 from deepid_lite.verification.pairs import Pairs, make_pairs
 
-sys.path.insert(0, str(HTML.parents[1] / "book" / "_tools"))
+ROOT = Path(__file__).resolve().parents[2]
+HTML = ROOT / "_build" / "html"
+sys.path.insert(0, str(ROOT / "book" / "_tools"))
 import demo_data  # noqa: E402
 import web_packages  # noqa: E402
 
@@ -175,12 +177,14 @@ def test_an_own_picture_is_aligned_as_in_the_package(demo, size, scale, angle):
     face = choose_own(demo, data)
     stage = face.locator(".demo-stage canvas")
     stage.wait_for()
+    assert not demo.get_by_role("heading", name="What the net says").is_visible(), "no verdict before the points"
     stage.scroll_into_view_if_needed()
     box = stage.bounding_box()
     on_screen = points / picture.shape[1::-1] * [box["width"], box["height"]] + [box["x"], box["y"]]
     for place in on_screen:  # also where a marker lies already
         demo.mouse.click(*place)
     demo.evaluate("deepid.demo.settled()")
+    assert demo.get_by_role("heading", name="What the net says").is_visible()
     placed = np.array(demo.evaluate("deepid.demo.faces.B.points()"))
     assert np.abs(placed - points).max() < 2 * size / 300  # a click is as fine as the screen
     demo.mouse.move(*on_screen[2])
@@ -307,6 +311,15 @@ def test_the_running_page_is_accessible_and_fits_a_phone(demo, dark):
     demo.add_script_tag(path=web_packages.folder() / "axe-core" / "axe.min.js")
     found = demo.evaluate("axe.run('#deepid-demo')")["violations"]
     assert [(one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")] == []
+
+
+def test_the_verdicts_stay_in_sight_on_a_phone(demo):
+    demo.set_viewport_size({"width": 375, "height": 800})
+    slider = demo.get_by_role("region", name="Face B").get_by_role("slider", name="Head turned")
+    slider.scroll_into_view_if_needed()
+    for title in ("Log-likelihood ratio", "Hamming distance"):
+        box = demo.locator(".demo-card", has_text=title).bounding_box()
+        assert 0 <= box["y"] and box["y"] + box["height"] <= 800
 
 
 def still_only(page, text):

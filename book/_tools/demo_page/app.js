@@ -39,6 +39,7 @@
     }
     document.querySelectorAll(".demo-still").forEach(still => { still.hidden = true; });
     button.hidden = true;
+    say.textContent = "";
     build();
     await update();
   }
@@ -120,6 +121,9 @@
 
   function draw() {
     if (!demo.result) return;
+    const waiting = Object.keys(demo.faces).filter(name => !demo.faces[name].ready());
+    root.classList.toggle("demo-waits", waiting.length > 0);
+    if (waiting.length) return announce(`Face ${waiting.join(" and ")}: mark the five points on the picture.`);
     const { features, ratio, distance, bits, active, same, time } = demo.result, { facts } = model;
     const { neurons, strong, thresholds } = facts, [a, b] = features.map(values => values.subarray(0, neurons));
     const word = yes => yes ? "same person" : "two people";

@@ -15,10 +15,10 @@ deepid.face = (() => {
   const turned = (value, [left, right, middle]) => value ? `${Math.abs(value)}° ${value < 0 ? left : right}` : middle;
 
   // A panel in `parent` for the face called `name` ("A"). changed(): something is to be computed again; say(text):
-  // for a screen reader. Returns {set, state, frame, crop, show, points}.
+  // for a screen reader. Returns {set, state, frame, crop, show, points, ready}.
   function panel(parent, name, model, changed, say) {
     const { facts } = model, state = { ...START }, controls = {}, id = `demo-${name}`;
-    let own = null;  // {picture, points}
+    let own = null;  // {picture, points, placed}
     const section = make("section", parent, { className: "demo-face" });
     section.setAttribute("aria-labelledby", `${id}-title`);
     make("h3", section, { id: `${id}-title`, textContent: `Face ${name}` });
@@ -95,7 +95,7 @@ deepid.face = (() => {
       }
       own = { picture, points: deepid.points.guess(picture, facts.template, facts.frame) };
       stage.replaceChildren();
-      deepid.points.editor(stage, id, picture, own.points, changed, say);
+      own.placed = deepid.points.editor(stage, id, picture, own.points, changed, say);
       changed();
     }
 
@@ -137,7 +137,9 @@ deepid.face = (() => {
       `light ${turned(state.light, WAYS.light)}`, `glasses ${facts.glasses[state.glasses]}`])
       .concat(state.kind === "none" ? [] : [`cover of size ${state.size}`]).join(", ");
 
-    return { set, state, frame, show, points: () => own?.points, crop: face => geometry.crop(face, facts.region) };
+    const ready = () => state.person !== OWN || own.placed();  // a verdict before would be one on a wrong crop
+    return { set, state, frame, show, ready, points: () => own?.points,
+             crop: face => geometry.crop(face, facts.region) };
   }
 
   const ends = list => [list[0], list[list.length - 1], list[1] - list[0]];

@@ -11,6 +11,7 @@ deepid.points = (() => {
   }
 
   // The picture with its points, in `parent`. moved(): a point has moved; say(text): for those who do not see it.
+  // Returns a function that tells whether the reader has placed all points.
   function editor(parent, id, picture, points, moved, say) {
     const hint = make("p", parent, { className: "demo-note", id: `${id}-hint`, textContent:
       "Click the five places in the order of the list, left and right as you see them. Or move a point: drag it, or " +
@@ -22,6 +23,7 @@ deepid.points = (() => {
     canvas.getContext("2d").putImageData(picture, 0, 0);
     canvas.setAttribute("role", "img");
     canvas.setAttribute("aria-label", "Your picture.");
+    const placed = new Set();
     let next = 0;
 
     const within = (value, top) => Math.min(Math.max(value, 0), top);
@@ -32,6 +34,7 @@ deepid.points = (() => {
     };
     const move = (k, [x, y]) => {
       points[k] = [within(x, picture.width), within(y, picture.height)];
+      placed.add(k);
       place(k);
       moved();
     };
@@ -73,6 +76,7 @@ deepid.points = (() => {
     };
     canvas.addEventListener("click", put);
     NAMES.forEach((_, k) => place(k));
+    return () => placed.size === NAMES.length;
   }
 
   return { editor, guess };
