@@ -13,8 +13,7 @@ from demo_data import PEOPLE, frames, thresholds
 from matplotlib.figure import Figure
 from matplotlib.patches import ConnectionPatch, Polygon
 
-from deepid_lite.verification.evaluation import face_features
-from deepid_lite.verification.model import pretrained
+from deepid_lite.verification.model import face_features, pretrained
 
 FILE = BOOK / "figures" / "glance.png"
 BLUE, ORANGE, PALE = "#0b5c8f", "#b34a00", "#dfe6eb"
