@@ -26,6 +26,7 @@ CORE = [
     "scipy",
     "scikit-learn",
     "scikit-image",
+    "pandas",
     "pillow",
     "matplotlib",
     "seaborn",
