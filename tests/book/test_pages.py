@@ -26,7 +26,6 @@ CORE = [
     "scipy",
     "scikit-learn",
     "scikit-image",
-    "pandas",
     "pillow",
     "matplotlib",
     "seaborn",
