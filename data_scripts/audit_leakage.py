@@ -1,4 +1,4 @@
-"""Who of the web faces may be in LFW? Writes contact sheets for a person to look at; see deepid_lite/leakage.py.
+"""Who of the web faces may be in LFW? Writes contact sheets for a person to look at; see _leakage.py.
 
     python data_scripts/audit_leakage.py OUT --model runs/reference/model.safetensors [--root DATA]
 
@@ -13,10 +13,10 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from _leakage import joint_bayesian_space, near_duplicates, nearest_people
 from PIL import Image, ImageDraw
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.leakage import joint_bayesian_space, near_duplicates, nearest_people
 from deepid_lite.faces.loading import load_faces
 from deepid_lite.faces.splits import flagged_people
 from deepid_lite.verification.model import face_features, pretrained

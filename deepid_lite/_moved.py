@@ -41,7 +41,6 @@ MOVED = {
     "labels": "faces.celeba",
     "layers": "nets.layers",
     "lbp": "verification.lbp",
-    "leakage": "faces.leakage",
     "lesions": "neurons.silencing",
     "lists": "faces.tables",
     "losses": "nets.losses",

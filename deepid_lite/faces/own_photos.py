@@ -6,9 +6,6 @@ and nothing is written to disk.
 """
 
 import json
-import re
-import unicodedata
-from collections import Counter
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -20,20 +17,14 @@ from deepid_lite.faces.alignment import TEMPLATE, similarity, transform_points
 from deepid_lite.faces.cache import hash_set, place
 from deepid_lite.faces.dataset import FaceSet
 from deepid_lite.faces.decoding import BadImage, decode
-from deepid_lite.faces.images import is_image, match_paths, open_files, user_path
+from deepid_lite.faces.images import FOREIGN, is_image, match_paths, open_files, user_path
+from deepid_lite.faces.names import who_is_who
 from deepid_lite.faces.tables import INDEX_LANDMARKS, POINTS, landmarks_of, parse_landmarks, read_columns
 
 LANDMARK_FILES = ("landmarks.csv", "landmarks.json", "index.csv")  # looked for among the pictures
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
 MOST_PICTURES = 5_000  # 55 kB each, held in memory
-DATE = re.compile(r"(19|20)\d\d([-_. ]?\d\d){0,2}")
 LEAST_EYES = 10  # pixels between the eyes; 40 in the frame, so less is mostly interpolation
-# what cameras, telephones and browsers call a picture, whoever it shows
-CAMERAS = set(
-    "img imag image images dsc dscn dscf pxl gopr cimg p photo foto picture pic pict bild face screenshot scan frame "
-    "fb mvimg whatsapp signal download unnamed received".split()
-)
-MOST_SHARE = 0.9  # of the loose pictures; a beginning that more of them share is nobody's name
 
 
 def read_own_faces(root, landmarks=None, detect=None, aligned=False, progress=None):
@@ -49,7 +40,7 @@ def read_own_faces(root, landmarks=None, detect=None, aligned=False, progress=No
     one, no pictures, landmarks that fit none of them, or no picture that can be used.
     """
     files, paths, skipped = _list_pictures(user_path(root))
-    people = who_is_who(paths)
+    people = who_is_who([*paths, *(name for name in files.names if name.lower().endswith(FOREIGN))])
     points, source = _landmarks_of(files, paths, landmarks)
     if not points and detect is None and not aligned:
         raise DataError(
@@ -79,58 +70,6 @@ def read_own_faces(root, landmarks=None, detect=None, aligned=False, progress=No
         data_hash=hash_set(images, labels, paths),
         skipped=skipped,
     )
-
-
-def who_is_who(paths):
-    """{path: person} of all pictures that are there, whether they can be used or not; capitals do not matter.
-
-    The innermost folder is the person; a folder that is a date (`Ada/2020/1.jpg`) belongs to the one around it. A loose
-    picture is called by what stands before the number at its end: `anna_1.jpg` and `Anna (2).jpg` show anna. Where
-    that tells nobody, as in `0001.jpg`, `IMG_1234.jpg`, or when nearly all loose pictures begin alike, each is a person
-    of its own. When all pictures lie in one folder, their names count if they name two people, one of them twice.
-    """
-    people = {path: folder for path, folder in _folders(paths).items() if folder}
-    loose = _by_beginning([path for path in paths if path not in people])
-    if len(paths) > 1 and len({PurePosixPath(path).parent for path in paths}) == 1 and people:
-        guessed = _by_beginning(paths)
-        counts = Counter(_folded(name) for name in guessed.values())
-        if len(counts) > 1 and max(counts.values()) > 1:
-            people = guessed
-    people |= loose
-    spelled = {}
-    return {path: spelled.setdefault(_folded(people[path]), people[path]) for path in paths}
-
-
-def _folders(paths):
-    """{path: its innermost folder that is no date, None for a loose picture}."""
-    parts = {path: PurePosixPath(path).parts[:-1] for path in paths}
-    inside = {}
-    for folders in parts.values():
-        for depth in range(len(folders)):
-            inside.setdefault(folders[:depth], set()).add(folders[depth])
-    dated = {folder for folder, inner in inside.items() if folder and all(map(DATE.fullmatch, inner))}
-    for path, folders in parts.items():
-        while folders[:-1] in dated:
-            folders = folders[:-1]
-        parts[path] = folders[-1] if folders else None
-    return parts
-
-
-def _by_beginning(paths):
-    """{path: person} by the beginnings of the files' names."""
-    stems = {path: PurePosixPath(path).stem.strip() for path in paths}
-    begins = {path: stem.rstrip("0123456789()").rstrip(" _.-(") for path, stem in stems.items()}
-    counts = Counter(map(_folded, begins.values()))
-
-    def names_nobody(begin):
-        first = re.split(r"[\s_.-]", _folded(begin))[0]
-        return not begin or first in CAMERAS or 1 < len(paths) * MOST_SHARE < counts[_folded(begin)]
-
-    return {path: stems[path] if names_nobody(begin) else begin for path, begin in begins.items()}
-
-
-def _folded(name):
-    return unicodedata.normalize("NFC", name).casefold()
 
 
 def read_landmarks(data, where):

@@ -294,7 +294,7 @@ def test_a_tar_whose_headers_are_huge(kind, mode, tmp_path):
 
 
 def test_archives_that_unpack_to_far_more_than_photographs_do(tmp_path, monkeypatch):
-    monkeypatch.setattr("deepid_lite.faces.images.FREE_BYTES", 1_000_000)
+    monkeypatch.setattr("deepid_lite.faces.archives.FREE_BYTES", 1_000_000)
     bomb = {f"{n}.jpg": bytes(1_000_000) for n in range(9)}
     (tmp_path / "x.tgz").write_bytes(tar_bytes(bomb, "w:gz"))
     with zipfile.ZipFile(tmp_path / "x.zip", "w", zipfile.ZIP_DEFLATED) as archive:
@@ -497,7 +497,7 @@ def test_damaged_bytes_give_a_picture_or_a_named_error(form, seed):
 
 
 def test_a_member_beyond_any_picture_is_not_read(tmp_path, monkeypatch):
-    monkeypatch.setattr("deepid_lite.faces.images.MAX_BYTES", 1000)
+    monkeypatch.setattr("deepid_lite.faces.archives.MAX_BYTES", 1000)
     for make in (as_folder, as_tar, as_zip):
         folder = tmp_path / make.__name__
         folder.mkdir()
