@@ -282,24 +282,24 @@ def test_an_interrupted_run_says_what_is_kept(tmp_path):
     ],
 )
 def test_ctrl_c_is_one_line_even_while_modules_are_loaded(place, seconds, words):
-    started = subprocess.Popen(
-        [sys.executable, "-m", "deepid_lite", *words], cwd=place, env=variables_of(place), text=True,
-        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-    )  # fmt: skip
-    time.sleep(seconds)
-    started.send_signal(signal.SIGINT)
-    lines = [line for line in started.communicate()[1].replace("\r", "\n").splitlines() if line.startswith("deepid")]
+    run = [sys.executable, "-m", "deepid_lite", *words]
+    take_it = {"preexec_fn": lambda: signal.signal(signal.SIGINT, signal.default_int_handler)}  # a shell's & ignores it
+    pipes = {"stdout": subprocess.DEVNULL, "stderr": subprocess.PIPE, "text": True}
+    with subprocess.Popen(run, cwd=place, env=variables_of(place), **pipes, **take_it) as started:
+        time.sleep(seconds)
+        started.send_signal(signal.SIGINT)
+        said = started.communicate()[1]
+    lines = [line for line in said.replace("\r", "\n").splitlines() if line.startswith("deepid")]
     assert started.returncode == 130 and len(lines) == 1 and "interrupted; " in lines[0]
 
 
 def test_a_reader_that_has_enough_is_no_fault(place):
     words = [sys.executable, "-m", "deepid_lite", "regions", "list", "--pool"]
-    listing = subprocess.Popen(
-        words, env=variables_of(place), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
-    listing.stdout.close()
-    assert listing.stderr.read() == "" and listing.wait() != 0
+    read, write = os.pipe()
+    os.close(read)
+    with open(write, "w") as pipe:
+        done = subprocess.run(words, env=variables_of(place), stdout=pipe, stderr=subprocess.PIPE, text=True)
+    assert done.stderr == "" and done.returncode != 0
 
 
 def test_a_full_disk_is_one_line(place):
