@@ -6,6 +6,7 @@ import math
 import os
 import shutil
 import stat
+import sys
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
@@ -99,7 +100,7 @@ def read_json(path, remedy):
 
 
 def _lock(file):
-    if os.name == "nt":
+    if sys.platform == "win32":
         import msvcrt
 
         file.seek(2**30)  # one byte far behind the end: the file itself can be read meanwhile

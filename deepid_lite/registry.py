@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from typing import Literal, NamedTuple
 
-STUDIES = {}  # name -> function of a `Setup` that returns a dict for JSON
-FIGURES = {}  # name -> Figure
-CLAIMS = {}  # name -> Claim
+STUDIES: dict[str, Callable] = {}  # name -> function of a `Setup` that returns a dict for JSON
+FIGURES: dict[str, "Figure"] = {}  # name -> Figure
+CLAIMS: dict[str, "Claim"] = {}  # name -> Claim
 
 
 class Figure(NamedTuple):
