@@ -195,7 +195,7 @@ def _read_image(path):
 
 def _saved(path, width, digest):
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             found = stored["features"]
             names = stored["names"] if "names" in stored else [f"{path.stem}/{i}" for i in range(len(found))]
             made_by = str(stored["model_hash"]) if "model_hash" in stored else digest

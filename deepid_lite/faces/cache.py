@@ -63,7 +63,7 @@ def alignment_mark():
 def read_set(folder, stem):
     """The FaceSet of that name, its images a read-only memory map, or None when it is not there whole."""
     try:
-        with np.load(folder / f"{stem}.npz", allow_pickle=False) as stored:
+        with open(folder / f"{stem}.npz", "rb") as file, np.load(file, allow_pickle=False) as stored:
             side = dict(stored)
         images = np.load(folder / f"{stem}.npy", mmap_mode="r", allow_pickle=False)
         if str(side["sample"]) != _sample(images):

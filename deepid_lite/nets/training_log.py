@@ -21,8 +21,8 @@ class TrainingLog(AbstractContextManager):
     def __init__(self, path, start, last, batch_size):
         self.path, self.batch_size, self.file, self.columns = path, batch_size, None, []
         if path:
+            self.columns, _, size = _rows(path, before=start) if Path(path).exists() else ([], [], 0)
             self.file = open(path, "ab", buffering=0)
-            self.columns, _, size = _rows(path, before=start)
             self.file.truncate(size)  # in place: whoever has locked the file goes on holding it
         hide = None if path else True  # None: hide where there is no terminal
         self.bar = tqdm(total=last, initial=start, unit="step", disable=hide, desc="training")

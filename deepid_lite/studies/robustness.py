@@ -222,7 +222,7 @@ def _stored(path, mark, n_pairs):
     if path is None or not path.is_file():
         return None
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             scores = {name: stored[name] for name in stored.files}
     except (OSError, ValueError, zipfile.BadZipFile, EOFError):
         raise DataError(f"{path}: damaged; delete it and run again") from None

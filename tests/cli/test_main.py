@@ -151,7 +151,8 @@ def test_evaluation_writes_what_it_prints(place, trained, many):
     assert f"{report['accuracy']:.2f} %" in done.stdout and f"{low:.2f} .. {high:.2f}" in done.stdout
     assert f"{report['blufr']['dir_at_1_far']['mean_minus_deviation']:.2f} %" in done.stdout
     assert len(report["blufr"]["tar_at_0.1_far"]["trials"]) == 10
-    assert Image.open(place / "roc.png").size[0] > 500
+    with Image.open(place / "roc.png") as picture:
+        assert picture.size[0] > 500
     assert {"data_hash", "seed", "device", "versions", "standard_error", "hamming", "identification"} <= report.keys()
 
 

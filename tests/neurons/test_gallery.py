@@ -15,6 +15,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.neurons import codes
 from deepid_lite.neurons.gallery import Gallery
 from deepid_lite.verification.joint_bayesian import JointBayesian
+from deepid_lite.verification.verifier import Verifier
 
 
 def faces(n, seed=0, dimension=64):
@@ -85,7 +86,7 @@ def test_reranking_is_joint_bayesian_on_the_candidates(tmp_path):
     gallery = new(tmp_path / "g", 64).append(packed, names, features)
     labels = np.arange(200) // 4
     training = faces(50, 1)[1][labels] + 0.3 * faces(200, 2)[1]
-    verifier = make_pipeline(PCA(5), JointBayesian()).fit(training, labels)
+    verifier = Verifier(make_pipeline(PCA(5), JointBayesian()).steps).fit(training, labels)
     queries = faces(3, 3)[1]
     found = gallery.search(codes.pack(codes.binarise(queries)), 8)
     scores, distances, indices = gallery.rerank(*found, queries, verifier)
@@ -93,8 +94,8 @@ def test_reranking_is_joint_bayesian_on_the_candidates(tmp_path):
     for row, query in enumerate(queries):
         candidates = sorted(zip(found[1][row], found[0][row], strict=True))
         assert sorted(zip(indices[row], distances[row], strict=True)) == candidates
-        z = verifier[:-1].transform(np.stack([query, *features[indices[row]].astype(np.float16).astype(np.float32)]))
-        assert np.allclose(scores[row], verifier[-1].score_pairs(z[[0] * 8], z[1:]), atol=1e-6)
+        stored = features[indices[row]].astype(np.float16).astype(np.float32)
+        assert np.allclose(scores[row], verifier.score_all(query[None], stored)[0], atol=1e-6)
 
 
 # several processes, and processes that die
