@@ -83,7 +83,7 @@ def write_json(path, content):
 
 def as_json(content):
     """The text that `write_json` writes."""
-    return json.dumps(_finite(content), indent=1, allow_nan=False)
+    return json.dumps(finite(content), indent=1, allow_nan=False)
 
 
 def read_json(path, remedy):
@@ -141,9 +141,10 @@ def _alive(process):
     return True
 
 
-def _finite(content):
+def finite(content):
+    """The same dict, list or value with None for every number that is not finite: JSON has none of these."""
     if isinstance(content, dict):
-        return {str(key): _finite(value) for key, value in content.items()}
+        return {str(key): finite(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
-        return [_finite(value) for value in content]
+        return [finite(value) for value in content]
     return None if isinstance(content, float) and not math.isfinite(content) else content

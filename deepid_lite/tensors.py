@@ -11,14 +11,14 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as as_bytes
 
 from deepid_lite.errors import DataError, checked_features
-from deepid_lite.files import replacing, sweep
+from deepid_lite.files import finite, replacing, sweep
 
 
 def save(path, tensors, facts):
     """Write {name: tensor} and a JSON-able dict; the file is whole or not there."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as part:
-        part.write_bytes(as_bytes(tensors, metadata={"facts": json.dumps(facts)}))
+        part.write_bytes(as_bytes(tensors, metadata={"facts": json.dumps(finite(facts))}))
 
 
 def discard(path):

@@ -213,7 +213,7 @@ def export(
     from deepid_lite.verification.onnx import export_onnx
 
     check_output(out, model)
-    export_onnx(pretrained(model), out, tuple(layer or (4,)))
+    export_onnx(pretrained(model), out, tuple(dict.fromkeys(layer or (4,))))
     say(printable(out))
 
 

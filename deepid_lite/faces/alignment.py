@@ -49,7 +49,7 @@ def transform_points(points, matrix):
     return np.einsum("...ij,...kj->...ki", matrix[..., :2], points) + matrix[..., None, :, 2]
 
 
-def align(image, landmarks, size=FRAME):
+def align(image: np.ndarray, landmarks: np.ndarray, size: tuple[int, int] = FRAME) -> np.ndarray:
     """Warp one uint8 (H, W, 3) picture so that its five landmarks fall on the template.
 
     Returns uint8 (rows, columns, 3). Pixels from outside the picture repeat its border, because a black
@@ -74,4 +74,4 @@ def align(image, landmarks, size=FRAME):
         inverse = inverse + np.array([[0, 0, before[0]], [0, 0, before[1]]])
     # PIL asks for the map from frame to picture, and samples at pixel centres by itself
     affine, bilinear = Image.Transform.AFFINE, Image.Resampling.BILINEAR
-    return np.asarray(Image.fromarray(image).transform((columns, rows), affine, inverse.ravel(), bilinear))
+    return np.asarray(Image.fromarray(image).transform((columns, rows), affine, inverse.ravel().tolist(), bilinear))

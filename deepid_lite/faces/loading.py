@@ -11,6 +11,7 @@ from pathlib import Path
 from deepid_lite.errors import DataError
 from deepid_lite.faces import cache as stored_sets
 from deepid_lite.faces import celeba, layouts
+from deepid_lite.faces.dataset import FaceSet
 from deepid_lite.faces.images import fingerprint, open_files, user_path
 from deepid_lite.faces.synthetic import people as synthetic
 from deepid_lite.faces.tables import read_text
@@ -22,8 +23,17 @@ SOURCES = ("synthetic", "lfw", "celeba", "webfaces", "folder")
 
 
 def load_faces(
-    source, root=None, *, part=None, landmarks=None, aligned=False, limit=None, cache=None, workers=None, progress=None
-):
+    source: str | Path,
+    root: str | Path | None = None,
+    *,
+    part: str | None = None,
+    landmarks: str | Path | None = None,
+    aligned: bool = False,
+    limit: int | None = None,
+    cache: str | Path | bool | None = None,
+    workers: int | None = None,
+    progress: bool | None = None,
+) -> FaceSet:
     """Read a data set and return its faces, aligned, as a FaceSet.
 
     source: one of
@@ -53,7 +63,7 @@ def load_faces(
         raise DataError(f"limit={limit}: at least one image is needed")
     if landmarks is not None and source != "lfw":
         raise DataError("landmarks=...: only lfw takes a landmark list; other folders have an index.csv")
-    part = part or {"synthetic": "train", "celeba": "all"}.get(source)
+    part = part or {"synthetic": "train", "celeba": "all"}.get(str(source))
     try:
         place, content = _locate(source, root, part, landmarks)
     except OSError as error:

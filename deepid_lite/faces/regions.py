@@ -148,7 +148,7 @@ def _averaging(start, length, n_out, n_in, margin):
     return np.clip(overlap, 0, None), np.diff(edges)
 
 
-def crop(images, region=WHOLE_FACE, margin=0, batch_size=32):
+def crop(images: np.ndarray, region: Region = WHOLE_FACE, margin: int = 0, batch_size: int = 32) -> np.ndarray:
     """Cut a region from aligned faces and resize it by area averaging; halves are rounded to the even number.
 
     images: uint8 (N, 144, 128, 3). Returns uint8 (N, rows + 2 margin, columns + 2 margin, 3) with

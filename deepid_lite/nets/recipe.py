@@ -55,14 +55,14 @@ def preset_names():
     return sorted(path.name.removesuffix(".toml") for path in folder.iterdir() if path.name.endswith(".toml"))
 
 
-def read_recipe(name_or_path, **changes):
+def read_recipe(name_or_path: str | Path, **changes) -> Recipe:
     """A preset's name or a TOML file -> Recipe; `changes` override single fields (None changes nothing)."""
     path = Path(name_or_path)
     if path.suffix == ".toml":
         if not path.is_file():
             raise DataError(f"{path}: no such recipe; presets are {', '.join(preset_names())}")
     else:
-        path = resources.files("deepid_lite") / "presets" / f"{name_or_path}.toml"
+        path = Path(str(resources.files("deepid_lite") / "presets" / f"{name_or_path}.toml"))
         if not path.is_file():
             raise DataError(f"preset {name_or_path!r}: unknown; use {', '.join(preset_names())} or a file")
     try:

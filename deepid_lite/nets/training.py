@@ -27,7 +27,7 @@ from deepid_lite.files import locked
 from deepid_lite.nets.batches import FaceBatches, check_labels, step_seed
 from deepid_lite.nets.deepid import ARCHITECTURES, put_weights, save_net
 from deepid_lite.nets.losses import TwoSignals
-from deepid_lite.nets.recipe import learning_rate, verification_ramp
+from deepid_lite.nets.recipe import Recipe, learning_rate, verification_ramp
 from deepid_lite.nets.training_log import TrainingLog
 
 # Accelerate loads tqdm's bar for notebooks, which complains where ipywidgets is missing; our own bars are plain text.
@@ -62,7 +62,15 @@ class TwoSignalObjective(nn.Module):
         return loss, parts | {f"margin{head}": v.margin for head, v in self.losses.verification.items()}
 
 
-def train(images, labels, recipe, folder, device=None, data_hash=None, **options):
+def train(
+    images: np.ndarray,
+    labels: np.ndarray,
+    recipe: Recipe,
+    folder: str | Path,
+    device: str | None = None,
+    data_hash: str | None = None,
+    **options,
+) -> nn.Module:
     """Train a DeepID net with its two signals and return it.
 
     images: uint8 (N, rows + 2m, columns + 2m, 3) region crops with a margin of m pixels for random shifts;

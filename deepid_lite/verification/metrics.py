@@ -13,6 +13,7 @@ import numpy as np
 from sklearn.metrics import roc_auc_score, roc_curve
 
 from deepid_lite.errors import DataError, checked_features
+from deepid_lite.verification.pairs import Pairs
 
 BLOCK = 2**22  # scores in memory at a time, 32 MB, however many images there are
 
@@ -30,7 +31,7 @@ class Verification:
 # verification
 
 
-def verify(scores, pairs):
+def verify(scores: np.ndarray, pairs: Pairs) -> Verification:
     """Accuracy in folds for scores (P,): LFW's view 2 protocol -> Verification.
 
     The threshold of a fold maximises the accuracy on the other folds. It lies in the middle between two

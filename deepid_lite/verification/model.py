@@ -43,7 +43,7 @@ class FaceModel:
         return dataclasses.replace(self, verifier=fit_verifier(features, labels))
 
 
-def face_features(model, images, layer=4, precision="fp32", progress=False):
+def face_features(model, images: np.ndarray, layer: int | tuple = 4, precision="fp32", progress=False):
     """Features float32 (N, 2 D) of aligned faces uint8 (N, 144, 128, 3): of each image, then of its flip.
 
     model: FaceModel, or an Ensemble, whose nets stand side by side. layer: see features.extract.
@@ -65,7 +65,7 @@ def names():
     return sorted(p.name.removesuffix(".safetensors") for p in folder.iterdir() if p.name.endswith(".safetensors"))
 
 
-def pretrained(name="lite"):
+def pretrained(name: str | Path = "lite") -> FaceModel:
     """A FaceModel by name ("lite", "webfaces") or from a file that `save_model` wrote."""
     path = Path(name)
     if path.suffix != ".safetensors":

@@ -38,7 +38,7 @@ def all_pairs(labels):
     return Pairs(first, second, labels[first] == labels[second], np.zeros(len(first), np.int64))
 
 
-def make_pairs(labels, n_folds=10, per_fold=300, seed=0):
+def make_pairs(labels: np.ndarray, n_folds: int = 10, per_fold: int = 300, seed: int = 0) -> Pairs:
     """LFW-style pairs for any labels (N,): n_folds x (per_fold genuine + per_fold impostor ones), drawn from a seed.
 
     A person is in one fold only. Genuine pairs take one of each person, then a second of each, and so on; impostor

@@ -11,6 +11,7 @@ from sklearn.preprocessing import FunctionTransformer
 
 from deepid_lite.errors import checked_features
 from deepid_lite.verification.joint_bayesian import JointBayesian
+from deepid_lite.verification.pairs import Pairs
 
 WIDE = 2048  # features; the covariance of more takes minutes to decompose
 
@@ -21,11 +22,11 @@ class Verifier(Pipeline):
     Features must be finite, anything else is a DataError. Slices are verifiers too, so `verifier[:-1]` projects.
     """
 
-    def project(self, features):
+    def project(self, features: np.ndarray) -> np.ndarray:
         """Features (N, D) -> (N, K), the numbers that Joint Bayesian compares."""
         return self[:-1].transform(checked_features(features))
 
-    def score_pairs(self, features, pairs):
+    def score_pairs(self, features: np.ndarray, pairs: Pairs) -> np.ndarray:
         """Log-likelihood ratios in nats of P pairs of rows of features (N, D) -> (P,).
 
         Above 0 two faces look like one person. pairs: with `first` and `second`, int (P,), as pairs.Pairs.
@@ -33,7 +34,7 @@ class Verifier(Pipeline):
         z = self.project(features)
         return self[-1].score_pairs(z[pairs.first], z[pairs.second])
 
-    def score_all(self, probes, gallery):
+    def score_all(self, probes: np.ndarray, gallery: np.ndarray) -> np.ndarray:
         """The same for all probes (P, D) with all of the gallery (G, D) -> (P, G)."""
         return self[-1].score_gallery(self.project(probes), self.project(gallery))
 
@@ -50,7 +51,7 @@ def make_verifier(n_components=120, update="exact", wide=False):
     return Verifier(make_pipeline(FunctionTransformer(np.sqrt), pca, JointBayesian(update)).steps)
 
 
-def fit_verifier(features, labels, n_components=120):
+def fit_verifier(features: np.ndarray, labels: np.ndarray, n_components: int = 120) -> Verifier:
     """A Verifier fitted on features, or on bits as numbers, (N, D) of the people `labels` (N,).
 
     It has `components` components; beyond WIDE features their PCA is approximated. Numbers become fp32.
