@@ -172,8 +172,9 @@ def list_modules(app, docname, source):
         source[0] = source[0].replace("@MODULES@", "\n".join(["| module | what it is |", "|---|---|", *rows]))
     elif docname.startswith("api_"):
         sections = [
-            f"## `{name}`\n\n```{{eval-rst}}\n.. automodule:: deepid_lite.{name}\n   :members:\n```"
+            f"## `{short}`\n\n```{{eval-rst}}\n.. automodule:: deepid_lite.{name}\n   :members:\n```"
             for name in modules_of(room)
+            for short in [name.removeprefix(f"{room}.")]
         ]
         source[0] = source[0].replace("@MODULES@", "\n\n".join(sections))
 
