@@ -11,7 +11,7 @@ import os
 import sqlite3
 import unicodedata
 import zlib
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -65,7 +65,7 @@ class Gallery:
             db.execute("INSERT INTO header VALUES (?)", (_sealed(json.dumps(header).encode()),))
             count = _insert(db, *data) if faces else 0
             db.execute("COMMIT")
-            db.execute("PRAGMA journal_mode = WAL")
+            _write_ahead(db)
         return cls(new.path, header, count)
 
     @staticmethod
@@ -89,6 +89,7 @@ class Gallery:
         """
         data = self._checked(new, names, features)
         with _connected(self.path) as db:
+            _write_ahead(db)
             db.execute("BEGIN IMMEDIATE")
             if _header(db, self.path) != self.header:
                 raise DataError(f"{self.path}: was built again meanwhile; open it again")
@@ -195,6 +196,12 @@ def _connected(path, create=False):
     finally:
         if fresh and real.is_file() and not real.stat().st_size:  # nothing was built
             real.unlink()
+
+
+def _write_ahead(db):
+    """Let readers read while others write; where somebody else is at the file just now, the next writer asks again."""
+    with suppress(sqlite3.OperationalError):
+        db.execute("PRAGMA journal_mode = WAL")
 
 
 def _require_new(db, path):
