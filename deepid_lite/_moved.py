@@ -26,7 +26,7 @@ MOVED = {
     "ensemble_plots": "figures.ensemble",
     "ensemble_studies": "studies.ensemble",
     "ensemble_training": "verification.pipeline",
-    "evaluation": "verification.evaluation verification.youtube_faces",
+    "evaluation": "verification.evaluation verification.youtube_faces verification.benchmarks verification.model",
     "experiment_list": "studies.ablation_list",
     "experiment_plots": "figures.ablations",
     "experiments": "studies.ablations",

@@ -7,7 +7,7 @@ One function a set, whose arguments are its options, reads the official layout. 
 import hashlib
 import inspect
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -78,6 +78,11 @@ def evaluate(model, test="synthetic"):
     if test.video is not None:
         raise DataError(f"{test.name}: it has pairs of videos, and this model scores pairs of faces; take another set")
     return evaluation.flat(evaluation.verification_report({"scores": model.scores(test.faces, test.pairs)}, test.pairs))
+
+
+def benchmark_report(model, features, test, pooling="score"):
+    """`Benchmark.report` as 0.1.0 had it."""
+    return replace(test, pooling=pooling).report(model, features)
 
 
 def benchmark(data, root=None, seed=0, **options):
