@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from PIL import Image
 
 from deepid_lite.faces.dataset import FaceSet
 from deepid_lite.faces.regions import WHOLE_FACE, by_names
@@ -65,3 +66,24 @@ def assert_disjoint(pairs, labels):
     inside = [set(labels[pairs.first[pairs.fold == f]]) | set(labels[pairs.second[pairs.fold == f]])
               for f in range(pairs.fold.max() + 1)]  # fmt: skip
     assert sum(map(len, inside)) == len(set.union(*inside))
+
+
+def coarse_faces(n=48, seed=0):
+    """uint8 (n, 144, 128, 3): a picture of coarse squares each."""
+    return np.random.default_rng(seed).integers(0, 256, (n, 9, 8, 3)).repeat(16, 1).repeat(16, 2).astype(np.uint8)
+
+
+def net_of_two_heads(batch_norm=True):
+    torch.manual_seed(5)
+    return nets.DeepID2Plus(maps=6, dimension=32, heads=(2, 4), batch_norm=batch_norm).eval()
+
+
+def write_people(folder, people, each):
+    """A folder of people whose pictures are one pattern of coarse squares under noise."""
+    rng = np.random.default_rng(0)
+    for person in range(people):
+        base = rng.integers(30, 220, (9, 8, 3)).repeat(16, 0).repeat(16, 1)
+        (folder / f"p{person:02d}").mkdir(parents=True)
+        for image in range(each):
+            noisy = np.clip(base + rng.normal(0, 15, base.shape), 0, 255).astype(np.uint8)
+            Image.fromarray(noisy).save(folder / f"p{person:02d}" / f"{image}.png")

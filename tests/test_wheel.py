@@ -9,9 +9,8 @@ import sysconfig
 import zipfile
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
+from samples import write_people
 
 import deepid_lite
 
@@ -71,13 +70,7 @@ def python(wheel, tmp_path_factory):
 def deepid(python, tmp_path_factory):
     """Runs the command that the wheel installed, in a folder that holds nothing but a few people and a recipe."""
     folder = tmp_path_factory.mktemp("user")
-    rng = np.random.default_rng(0)
-    for person in range(40):
-        base = rng.integers(30, 220, (9, 8, 3)).repeat(16, 0).repeat(16, 1)
-        (folder / "faces" / f"p{person:02d}").mkdir(parents=True)
-        for image in range(4):
-            noisy = np.clip(base + rng.normal(0, 15, base.shape), 0, 255).astype(np.uint8)
-            Image.fromarray(noisy).save(folder / "faces" / f"p{person:02d}" / f"{image}.png")
+    write_people(folder / "faces", 40, 4)
     (folder / "small.toml").write_text(RECIPE, encoding="utf-8")
     variables = {key: value for key, value in os.environ.items() if not key.startswith(("PYTHON", "DEEPID", "COV"))}
     # the cache stays the user's own: drawing the people of `reproduce` takes a minute

@@ -11,6 +11,7 @@ import time
 import numpy as np
 import pytest
 from PIL import Image
+from samples import write_people
 
 from deepid_lite import __version__
 from deepid_lite.cli.checks import check_output
@@ -59,13 +60,7 @@ def refused(done):
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("user")
-    rng = np.random.default_rng(0)
-    for person in range(16):
-        base = rng.integers(30, 220, (9, 8, 3)).repeat(16, 0).repeat(16, 1)
-        (folder / "faces" / f"p{person:02d}").mkdir(parents=True)
-        for image in range(6):
-            noisy = np.clip(base + rng.normal(0, 15, base.shape), 0, 255).astype(np.uint8)
-            Image.fromarray(noisy).save(folder / "faces" / f"p{person:02d}" / f"{image}.png")
+    write_people(folder / "faces", 16, 6)
     (folder / "small.toml").write_text(RECIPE)
     return folder
 

@@ -6,14 +6,14 @@ import json
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from samples import coarse_faces as faces
+from samples import net_of_two_heads as a_net
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.dataset import FaceSet
 from deepid_lite.faces.regions import WHOLE_FACE, crop
-from deepid_lite.nets import deepid as nets
 from deepid_lite.neurons import sparsity
 from deepid_lite.neurons.untrained import null_models
 from deepid_lite.studies import sparsity as studies
@@ -142,16 +142,6 @@ def test_one_image_has_no_pairs():
     found = sparsity.summary(np.ones((1, 4)), [0])["hamming"]
     assert found["within"] is found["between"] is found["any_two"] is found["degrees_of_freedom"] is None
     assert found["rates_alone"] == 0
-
-
-def faces(n=48, seed=0):
-    coarse = np.random.default_rng(seed).integers(0, 256, (n, 9, 8, 3)).repeat(16, 1).repeat(16, 2)
-    return coarse.astype(np.uint8)
-
-
-def a_net(batch_norm=True):
-    torch.manual_seed(5)
-    return nets.DeepID2Plus(maps=6, dimension=32, heads=(2, 4), batch_norm=batch_norm).eval()
 
 
 def test_the_study_counts_pictures_not_flips_and_has_its_nulls():

@@ -3,23 +3,14 @@
 import numpy as np
 import pytest
 import torch
+from samples import coarse_faces as faces
+from samples import net_of_two_heads as a_net
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import WHOLE_FACE, crop
-from deepid_lite.nets import deepid as nets
 from deepid_lite.neurons.untrained import null_models, untrained_model, untrained_net
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.model import FaceModel
-
-
-def faces(n=48, seed=0):
-    coarse = np.random.default_rng(seed).integers(0, 256, (n, 9, 8, 3)).repeat(16, 1).repeat(16, 2)
-    return coarse.astype(np.uint8)
-
-
-def a_net(batch_norm=True):
-    torch.manual_seed(5)
-    return nets.DeepID2Plus(maps=6, dimension=32, heads=(2, 4), batch_norm=batch_norm).eval()
 
 
 def test_untrained_has_fresh_weights_and_estimated_statistics():
