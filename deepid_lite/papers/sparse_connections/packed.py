@@ -1,0 +1,100 @@
+"""What sparsity buys: a file without the absent weights, and a layer as a sparse matrix with its time."""
+
+import copy
+import time
+
+import numpy as np
+import torch
+from scipy import sparse
+from torch.nn.utils import parametrize
+
+from deepid_lite import tensors
+from deepid_lite.errors import DataError
+from deepid_lite.nets.deepid import build, put_weights
+from deepid_lite.papers.sparse_connections.net import ORDER, SparseNet
+
+
+def save_packed(path, net):
+    """Write a SparseNet with its absent weights left out: the masks as bits, the weights that are there as fp32."""
+    found = {}
+    for name, tensor in net.state_dict().items():
+        layer = name.split(".")[0]
+        if name.endswith(".kept"):
+            found[f"{layer}.bits"] = torch.as_tensor(np.packbits(tensor.numpy()))
+        elif name.endswith(".original"):
+            found[f"{layer}.values"] = tensor[getattr(net, layer).parametrizations.weight[0].kept]
+        else:
+            found[name] = tensor
+    tensors.save(path, found, {"net": net.config})
+
+
+def load_packed(path):
+    """Read what `save_packed` wrote -> SparseNet in evaluation mode; DataError where masks and values do not fit."""
+    found, facts = tensors.load(path)
+    net = build(facts.get("net", {}))
+    if not isinstance(net, SparseNet):
+        raise DataError(f"{path}: no SparseNet; give a file that save_packed wrote")
+    weights = {name: t for name, t in found.items() if not name.endswith((".bits", ".values"))}
+    for layer in ORDER:
+        own = getattr(net, layer).parametrizations.weight[0].kept
+        bits, values = (found.get(f"{layer}.{kind}", torch.zeros(0)).numpy() for kind in ("bits", "values"))
+        if bits.dtype != np.uint8 or len(bits) != -(-own.numel() // 8):
+            raise DataError(f"{path}: the mask of {layer} is of another net, or damaged; write it again")
+        kept = torch.as_tensor(np.unpackbits(bits)[: own.numel()].astype(bool)).reshape(own.shape)
+        if int(kept.sum()) != len(values):
+            why = f"{len(values)} values for the {int(kept.sum())} connections of {layer}"
+            raise DataError(f"{path}: {why}; it is damaged, write it again")
+        weights[f"{layer}.parametrizations.weight.0.kept"] = kept
+        weights[f"{layer}.parametrizations.weight.original"] = torch.zeros(own.shape)
+        weights[f"{layer}.parametrizations.weight.original"][kept] = torch.as_tensor(values)
+    put_weights(net, weights, path)
+    return net.eval()
+
+
+def as_matrix(layer, shape):
+    """A layer with its mask as one sparse matrix: scipy CSR (outputs, inputs) between flat maps in channels-last order.
+
+    shape: (rows, columns) of the map that a locally connected layer reads.
+    """
+    weight = layer.weight.detach().numpy()
+    if weight.ndim == 2:
+        return sparse.csr_array(weight)
+    rows, columns = layer.output_size
+    channels, outputs = weight.shape[-2:]
+    r, c, i, j, channel, output = np.nonzero(weight)
+    reads = ((r + i) * shape[1] + c + j) * channels + channel
+    feeds = (r * columns + c) * outputs + output
+    sizes = (rows * columns * outputs, shape[0] * shape[1] * channels)
+    return sparse.csr_array((weight[r, c, i, j, channel, output], (feeds, reads)), shape=sizes)
+
+
+def what_it_buys(net, folder, batches=(1, 64), repeats=20):
+    """Bytes of the packed file beside the dense one, and milliseconds of lc_a as a dense and as a sparse product."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_packed(folder / "packed.safetensors", net)
+    bytes_of = {"packed": (folder / "packed.safetensors").stat().st_size}
+    bytes_of["dense"] = 4 * sum(t.numel() for name, t in net.state_dict().items() if not name.endswith(".kept"))
+    rows, columns = (side + 2 for side in net.lc_a.output_size)
+    matrix, layer = as_matrix(net.lc_a, (rows, columns)), copy.deepcopy(net.lc_a)
+    parametrize.remove_parametrizations(layer, "weight")  # a dense layer whose absent weights are zeros
+    times = {
+        f"{n}": _times(layer, matrix, torch.rand(n, net.config["maps"][1], rows, columns), repeats) for n in batches
+    }
+    return {"bytes": bytes_of, "milliseconds": times, "threads": torch.get_num_threads()}
+
+
+def _times(layer, matrix, x, repeats):
+    """Milliseconds of maps x (N, C, rows, columns) through the layer, and through the matrix that stands for it."""
+    x = x.contiguous(memory_format=torch.channels_last)
+    flat = np.ascontiguousarray(x.permute(0, 2, 3, 1).flatten(1).numpy().T)
+    with torch.inference_mode():
+        return {"dense": _fastest(lambda: layer(x), repeats), "sparse": _fastest(lambda: matrix @ flat, repeats)}
+
+
+def _fastest(work, repeats):
+    found = []
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        found.append(time.perf_counter() - start)
+    return round(1000 * min(found), 4)

@@ -1,0 +1,129 @@
+"""The study of sparse connections: the paper's nets, its controls and ours, several seeds, and the claims on them."""
+
+import base64
+import copy
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from deepid_lite.faces.loading import load_faces
+from deepid_lite.faces.regions import crop
+from deepid_lite.nets.deepid import build
+from deepid_lite.nets.recipe import read_recipe
+from deepid_lite.papers.sparse_connections.net import HOWS, MARGIN, ORDER, outputs_of, sparsify, train
+from deepid_lite.papers.sparse_connections.packed import what_it_buys
+from deepid_lite.registry import study
+from deepid_lite.verification.features import extract
+from deepid_lite.verification.metrics import verify
+from deepid_lite.verification.pipeline import training_parts
+from deepid_lite.verification.verifier import fit_verifier
+
+# 6 the study
+
+
+def steps(net):
+    """What is taken away in which order: (name of the net that results or None, layer, density of the layer).
+
+    The two upper layers keep a sixteenth, which leaves 76 % of the weights or so; then lc_a goes down to the paper's
+    totals of 26 and 12 % [abstract].
+    """
+    sizes = {name: net.mask(name).numel() for name in ORDER}
+    total = net.conv1.weight.numel() + net.conv2.weight.numel() + sum(sizes.values())
+    others = total - sum(sizes.values()) + (sizes["f"] + sizes["lc_b"]) / 16
+    below = {goal: (goal / 100 * total - others) / sizes["lc_a"] for goal in (26, 12)}
+    return [(None, "f", 1 / 16), ("76 %", "lc_b", 1 / 16)] + [(f"{goal} %", "lc_a", s) for goal, s in below.items()]
+
+
+def sparser(net, how, crops, labels, recipe, folder, device=None):
+    """Yield (name, net) along `steps`: connections go, then the net trains on from the weights that it has.
+
+    how: of HOWS, or "none": the dense net that trains as long. recipe: of one step.
+    """
+    images = crops[:: max(1, len(crops) // 2000), MARGIN:-MARGIN, MARGIN:-MARGIN]
+    for number, (name, layer, density) in enumerate(steps(net)):
+        if how != "none":
+            sparsify(net, layer, density, how, images, recipe.seed)
+        net = train(crops, labels, recipe, Path(folder) / f"{how}-{number}", net, device)
+        yield name, net
+
+
+@study
+def sparse_connections(setup, recipe=None, folder="runs/sparse_connections", seeds=(0, 1, 2)):
+    """Accuracy and dead neurons of dense and sparse nets, each choice of connections, several seeds; bytes and time."""
+    faces = _training_faces(setup)
+    recipe = recipe or read_recipe("sparse_connections")
+    recipe = dataclasses.replace(recipe, net=recipe.net | {"n_people": len(faces.names)})
+    crops = crop(faces.images, margin=MARGIN)
+    seen = [crop(part.images) for part in (setup.held_out, setup.test)]
+    runs, size = [], {}
+    for seed in seeds:
+        nets = _nets(crops, faces.labels, dataclasses.replace(recipe, seed=seed), Path(folder) / setup.name / f"{seed}")
+        found = {name: _measured(net, setup, *seen) for name, net in nets.items()}
+        runs.append({"seed": seed, "nets": found})
+        size = size or what_it_buys(nets["12 %"], Path(folder) / setup.name)
+    return {
+        "scale": setup.name,
+        "people": len(faces.names),
+        "images": len(faces),
+        "recipe": dataclasses.asdict(recipe),
+        "pairs": len(setup.pairs),
+        "pairs_per_fold": np.bincount(setup.pairs.fold).tolist(),
+        "runs": runs,
+        "size": size,
+    }
+
+
+def _training_faces(setup):
+    """People for the nets; at lite half of the drawn ones, for time."""
+    if setup.name == "lite":
+        return load_faces("synthetic", part="train", limit=6000)
+    return training_parts("webfaces", setup.root)[0]
+
+
+def _nets(crops, labels, recipe, folder):
+    """{name: net}: the dense net, the paper's sparse ones, and the controls at 12 %."""
+    step = dataclasses.replace(recipe, epochs=max(1, recipe.epochs // 3), lr=recipe.lr / 2)
+    untrained = build(recipe.net | {"architecture": "SparseNet"})
+    dense = train(crops, labels, recipe, folder / "dense")
+    nets = {"untrained": untrained.eval(), "dense": dense}
+    for how in (*HOWS, "none"):
+        path = dict(sparser(copy.deepcopy(dense), how, crops, labels, step, folder))
+        nets |= {name: net for name, net in path.items() if name} if how == "correlation" else {how: path["12 %"]}
+    torch.manual_seed(recipe.seed)
+    fresh = build(recipe.net | {"architecture": "SparseNet"})
+    for name in ORDER:
+        fresh.mask(name)[...] = nets["12 %"].mask(name)
+    longer = dataclasses.replace(recipe, epochs=recipe.epochs + len(steps(fresh)) * step.epochs)
+    return nets | {"scratch": train(crops, labels, longer, folder / "scratch", fresh)}
+
+
+def _measured(net, setup, held_out, test):
+    fit_on, features = (extract(net, part, layer=1) for part in (held_out, test))
+    scores = fit_verifier(fit_on, setup.held_out.labels).score_pairs(features, setup.pairs)
+    found = verify(scores, setup.pairs)
+    folds = np.searchsorted(np.unique(setup.pairs.fold), setup.pairs.fold)
+    right = (scores > found.threshold[folds]) == setup.pairs.same
+    return {
+        "accuracy": round(100 * found.accuracy, 3),
+        "right": base64.b64encode(np.packbits(right).tobytes()).decode("ascii"),
+        "density": round(net.density(), 5),
+        "layers": {name: round(net.density(name), 5) for name in ORDER},
+        "dead": {name: round(float(share), 4) for name, share in dead(net, held_out).items()},
+    }
+
+
+def dead(net, images):
+    """{layer: share of its neurons that are silent on all images}; images: uint8 (N, 55, 47, 3)."""
+    awake, hooks = {}, []
+    for name in ORDER:
+
+        def note(_, inputs, output, name=name):
+            awake[name] = awake.get(name, False) | (outputs_of(output) > 0).any(0)
+
+        hooks.append(getattr(net, name).register_forward_hook(note))
+    extract(net, images, flip=False, layer=1)
+    for hook in hooks:
+        hook.remove()
+    return {name: 1 - float(on.float().mean()) for name, on in awake.items()}

@@ -1,0 +1,232 @@
+"""Sparse connections: correlations against a loop, masks both ways, what is kept, files and sparse products."""
+
+import json
+
+import matplotlib
+
+matplotlib.use("Agg")
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+from samples import face_set
+from torch.nn import functional as F
+
+from deepid_lite import tensors
+from deepid_lite.errors import DataError
+from deepid_lite.faces.regions import crop
+from deepid_lite.figures.sparse_connections import figure_density
+from deepid_lite.files import as_json
+from deepid_lite.nets.recipe import Recipe
+from deepid_lite.papers.sparse_connections import net as sparse_net
+from deepid_lite.papers.sparse_connections import packed, study
+from deepid_lite.papers.sparse_connections.net import HOWS, MARGIN, ORDER, SparseNet, choose, correlations, sparsify
+from deepid_lite.studies.setup import Setup
+from deepid_lite.verification.pairs import make_pairs
+
+SMALL = {"n_people": 10, "maps": [3, 4], "local": [5, 3], "dimension": 6}
+RECIPE = Recipe("SparseNet", net=SMALL, weight=0, epochs=3, batch_size=12, images_per_person=1, precision="fp32")
+
+
+@pytest.fixture
+def net():
+    torch.manual_seed(0)
+    return SparseNet(**SMALL).eval()
+
+
+@pytest.fixture(scope="module")
+def crops():
+    return crop(face_set(10, 6, seed=1).images, margin=MARGIN)
+
+
+def pictures(n, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, (n, 55, 47, 3), np.uint8)
+
+
+def activity(net, images):
+    """What the layers read and their rectified outputs, by another way than hooks."""
+    x = torch.as_tensor(images).permute(0, 3, 1, 2) / 127.5 - 1
+    x = F.relu(net.conv2(F.relu(F.max_pool2d(net.conv1(F.avg_pool2d(x, 2)), 2))))
+    a = F.relu(net.lc_a(x))
+    padded = F.pad(F.max_pool2d(a, 2), (1, 1, 1, 1))
+    b = F.relu(net.lc_b(padded))
+    flat = b.permute(0, 2, 3, 1).flatten(1)
+    return {"lc_a": (x, a), "lc_b": (padded, b), "f": (flat, F.relu(net.f(flat)))}
+
+
+def test_correlations_are_those_of_a_loop(net):
+    with torch.no_grad():
+        net.lc_a.bias[0, 0, 0] = -1e3  # dead
+    images = pictures(30)
+    found = {name: correlations(net, name, images, batch_size=7) for name in ORDER}
+    with torch.no_grad():
+        x, y = (part.double().numpy() for part in activity(net, images)["lc_a"])
+        read, f = (part.double().numpy() for part in activity(net, images)["f"])
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        row, column, tap, channel, out = (int(rng.integers(n)) for n in (8, 6, 9, 4, 5))
+        a, b = y[:, out, row, column], x[:, channel, row + tap // 3, column + tap % 3]
+        wanted = np.corrcoef(a, b)[0, 1] if a.std() > 0 and b.std() > 0 else 0
+        assert found["lc_a"][row * 6 + column, tap * 4 + channel, out] == pytest.approx(wanted, abs=1e-4)
+    assert not found["lc_a"][0, :, 0].any()
+    for i, o in [(0, 0), (5, 3), (20, 5)]:
+        wanted = np.corrcoef(f[:, o], read[:, i])[0, 1] if f[:, o].std() * read[:, i].std() > 0 else 0
+        assert found["f"][0, i, o] == pytest.approx(wanted, abs=1e-4)
+
+
+def test_a_mask_stops_sums_and_gradients(net):
+    images = torch.as_tensor(pictures(4)).permute(0, 3, 1, 2) / 127.5 - 1
+    for name in ORDER:
+        sparsify(net, name, 0.3, "random")
+    before = net(images)[1].detach()
+    net(images)[1].sum().backward()
+    for name in ORDER:
+        absent = ~getattr(net, name).parametrizations.weight[0].kept
+        weight = getattr(net, name).parametrizations.weight.original
+        assert absent.any() and not weight.grad[absent].any() and weight.grad[~absent].any()
+        with torch.no_grad():
+            weight[absent] = 1e6
+    assert torch.equal(net(images)[1], before)
+
+
+def test_three_quarters_come_from_the_stronger_half_of_each_sign():
+    rng = np.random.default_rng(1)
+    scores = np.concatenate([rng.uniform(0.1, 1, 400), rng.uniform(-1, -0.1, 200)])
+    kept = choose(scores, 60, "correlation", rng)
+    for sign, wanted in ((scores > 0, 40), (scores < 0, 20)):
+        strong = sign & (np.abs(scores) >= np.median(np.abs(scores[sign])))
+        assert kept[sign].sum() == wanted and kept[strong].sum() == 0.75 * wanted
+
+
+@pytest.mark.parametrize("how", HOWS)
+@pytest.mark.parametrize("n", [1, 7, 33, 60, 99, 100])
+def test_as_many_are_kept_as_were_asked_for(how, n):
+    scores = np.random.default_rng(n).normal(size=100)
+    scores[:30] = 0  # of dead neurons
+    assert choose(scores, n, how, np.random.default_rng(0)).sum() == n
+
+
+def test_neurons_without_correlation_go_first():
+    scores = np.concatenate([np.zeros(50), np.linspace(0.1, 1, 50)])
+    kept = choose(scores, 20, "correlation", np.random.default_rng(0))
+    assert kept[:50].sum() == 5 and kept[50:].sum() == 15
+
+
+def test_strongest_and_largest_are_the_outermost_and_random_asks_nothing():
+    scores = np.random.default_rng(0).normal(size=200)
+    top = set(np.argsort(-np.abs(scores))[:20])
+    for how in ("strongest", "magnitude"):
+        assert set(np.flatnonzero(choose(scores, 20, how, np.random.default_rng(0)))) == top
+    kept = [choose(s, 20, "random", np.random.default_rng(0)) for s in (scores, -7 * scores)]
+    assert np.array_equal(*kept)
+    with pytest.raises(DataError, match="how = 'best': use one of correlation"):
+        choose(scores, 20, "best", np.random.default_rng(0))
+
+
+def test_sparser_masks_lie_inside_denser_ones(net):
+    images = pictures(20)
+    sparsify(net, "lc_a", 0.5, images=images)
+    first = net.mask("lc_a").clone()
+    sparsify(net, "lc_a", 0.1, images=images)
+    second = net.mask("lc_a")
+    assert not (second & ~first).any()
+    assert net.density("lc_a") == pytest.approx(0.1, abs=1e-3) and net.density("lc_b") == 1
+    for wrong in (0, 0.2, 1.5):
+        with pytest.raises(DataError, match=r"density .* of layer lc_a: use more than 0 and at most 0.1"):
+            sparsify(net, "lc_a", wrong, "random")
+
+
+def test_the_steps_end_at_the_papers_densities(net):
+    for name, layer, density in study.steps(net):
+        sparsify(net, layer, density, "magnitude")
+        if name in ("26 %", "12 %"):
+            assert 100 * net.density() == pytest.approx(float(name[:2]), abs=0.5)
+
+
+@pytest.mark.parametrize("name", ["lc_a", "lc_b", "f"])
+def test_a_layer_is_its_sparse_matrix(net, name):
+    sparsify(net, name, 0.2, "random")
+    layer = getattr(net, name)
+    with torch.no_grad():
+        x, _ = activity(net, pictures(3))[name]
+        wanted = layer(x) - layer(torch.zeros_like(x))
+    flat = x if x.ndim == 2 else x.permute(0, 2, 3, 1).flatten(1)
+    found = packed.as_matrix(layer, x.shape[2:]) @ flat.numpy().T
+    wanted = wanted if wanted.ndim == 2 else wanted.permute(0, 2, 3, 1).flatten(1)
+    np.testing.assert_allclose(found.T, wanted.numpy(), atol=1e-4)
+
+
+def test_a_packed_net_is_small_and_the_same(net, tmp_path):
+    for name in ORDER:
+        sparsify(net, name, 0.1, "random")
+    packed.save_packed(tmp_path / "net.safetensors", net)
+    again = packed.load_packed(tmp_path / "net.safetensors")
+    x = torch.as_tensor(pictures(3)).permute(0, 3, 1, 2) / 127.5 - 1
+    assert torch.equal(net(x)[1], again(x)[1]) and again.density() == net.density()
+    weights = 4 * sum(net.mask(name).numel() for name in ORDER)
+    kept = sum(t.numel() * t.element_size() for n, t in tensors.load(tmp_path / "net.safetensors")[0].items()
+               if n.endswith((".bits", ".values")))  # fmt: skip
+    assert kept < 0.14 * weights  # a tenth, and one bit of 32 each
+
+
+def test_masks_of_another_net_get_one_line(net, crops, tmp_path):
+    path = tmp_path / "net.safetensors"
+    packed.save_packed(path, net)
+    found, facts = tensors.load(path)
+    cases = {
+        "the mask of lc_b is of another net": {"lc_b.bits": found["lc_b.bits"][:-1]},
+        "connections of f; it is damaged": {"f.values": found["f.values"][1:]},
+        "conv1.bias": {"conv1.bias": found["conv1.bias"][1:]},
+    }
+    for said, change in cases.items():
+        tensors.save(path, found | change, facts)
+        with pytest.raises(DataError, match=said) as error:
+            packed.load_packed(path)
+        assert "\n" not in str(error.value)
+    tensors.save(path, found, {"net": {"architecture": "DeepID2", "maps": [2] * 4, "dimension": 4}})
+    with pytest.raises(DataError, match="no SparseNet"):
+        packed.load_packed(path)
+    torch.manual_seed(0)
+    other = SparseNet(**SMALL | {"maps": [3, 5]})
+    with pytest.raises(DataError, match="init: .* is of shape"):
+        sparse_net.train(crops, np.repeat(np.arange(10), 6), RECIPE, tmp_path, other)
+
+
+def test_training_goes_on_inside_the_mask_and_from_the_weights(net, crops, tmp_path):
+    labels = np.repeat(np.arange(10), 6)
+    sparsify(net, "lc_a", 0.2, "random")
+    masks = {name: net.mask(name).clone() for name in ORDER}
+    start = net.f.weight.detach().clone()
+    after = sparse_net.train(crops, labels, RECIPE, tmp_path, net)
+    assert all(torch.equal(after.mask(name), masks[name]) for name in ORDER)
+    moved = (after.f.weight - start).abs().max()
+    assert 0 < moved < 0.2  # on from there, not anew
+    read = sparse_net.train(crops, labels, RECIPE, tmp_path, net)  # it is finished
+    assert torch.equal(read.f.weight, after.f.weight)
+
+
+def test_dead_neurons_are_counted(net):
+    with torch.no_grad():
+        net.f.bias[:3] = -1e3
+        net.f.bias[3:] = 1e3
+    assert study.dead(net, pictures(5))["f"] == 0.5
+
+
+def test_the_study_has_its_controls_and_is_drawn(monkeypatch, tmp_path):
+    test = face_set(40, 6, seed=3)
+    setup = Setup("lite", None, test, make_pairs(test.labels, per_fold=20), face_set(12, 4, seed=2), test, ())
+    monkeypatch.setattr(study, "_training_faces", lambda setup: face_set(10, 6, seed=1))
+    monkeypatch.setattr(study, "what_it_buys", lambda net, folder: packed.what_it_buys(net, folder, (1, 2), 2))
+    found = study.sparse_connections(setup, RECIPE, tmp_path, seeds=(0, 1, 2))
+    nets = found["runs"][0]["nets"]
+    assert {"untrained", "dense", "none", "76 %", "26 %", "12 %", "random", "strongest", "magnitude", "scratch"} == set(
+        nets
+    )
+    assert all(
+        nets[name]["layers"] == nets["12 %"]["layers"] for name in ("random", "strongest", "magnitude", "scratch")
+    )
+    assert nets["none"]["density"] == nets["dense"]["density"] == 1
+    assert json.loads(as_json(found)) and found["size"]["bytes"]["packed"] < found["size"]["bytes"]["dense"]
+    assert figure_density(found).axes
+    plt.close("all")
