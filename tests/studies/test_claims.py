@@ -2,7 +2,9 @@
 
 import json
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -18,6 +20,7 @@ CLAIM = Claim(
     "C1", "It sees.", "Fig. 1", "95 %", section="robust", kind="baseline", against="LBP", study="made", at_least=90,
     margin=10, interval="pairs", ours=lambda r: r["ours"], difference=lambda r: r["difference"],
 )  # fmt: skip
+ROOT = Path(__file__).parents[2]
 RECORDED = [
     (c, scale) for c in CLAIMS if c.ours for scale in ("lite", "reference") if recorded(c.study, scale).is_file()
 ]
@@ -221,3 +224,63 @@ def test_an_ending_has_the_rows_that_were_asked_for():
         claims.ending("Z9")
     names = [claim.name for claim in CLAIMS[:3]][::-1]
     assert [row.split("**")[1] for row in claims.ending(*names).splitlines()[2:]] == names
+
+
+# the rules of the book
+
+
+def rules():
+    """{name: (dagger, bar, comparison, margin, interval)}, the cells of the tables of book/rules.md."""
+    rows = {}
+    for line in (ROOT / "book" / "rules.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 7 and (row := re.fullmatch(r"([CDVO]\d+)( †)?", cells[0])):
+            rows[row[1]] = (bool(row[2]), *cells[3:])
+    return rows
+
+
+RULES = rules()
+NUMBER = r"-?\d+(?:\.\d+)?"
+
+
+def bar_of(text):
+    """at_least, at_most and between as a cell has them, and whether the bar is ours."""
+    text, *_ = text.split(";")
+    found = [float(n) for n in re.findall(NUMBER, text)]
+    ends = {"at least": (found[0] if len(found) == 1 else tuple(found), None, None) if found else None,
+            "at most": (None, found[0], None) if found else None,
+            "from": (None, None, tuple(found))}  # fmt: skip
+    kind = re.search("at least|at most|from", text)
+    return (*(ends[kind[0]] if kind and "no number" not in text else (None, None, None)), "(ours)" in text)
+
+
+def margin_of(text):
+    """margin, times and log_odds as a cell has them."""
+    if text.startswith("none"):
+        return None, 1.0, False
+    if text.startswith("three times"):
+        return 0.0, 3.0, False
+    found = float(re.search(NUMBER, text)[0])
+    return -found if "may exceed" in text else found, 1.0, "log-odds" in text or "both scales" in text
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_a_registered_rule_is_that_of_the_book(claim):
+    dagger, bar, comparison, margin, interval = RULES[claim.name]
+    assert claim.leans_on_lbp == dagger
+    assert ("*not tested*" in interval) == bool(claim.why)
+    if "*not tested*" in interval and not bar:
+        return  # nothing to measure: no rule
+    assert (claim.at_least, claim.at_most, claim.between, claim.own_bar) == bar_of(bar)
+    assert (claim.margin, claim.times, claim.log_odds) == margin_of(margin)
+    assert f"({claim.kind})" in comparison
+    assert claim.why or interval.startswith(claim.interval)
+
+
+def test_the_book_has_a_rule_for_each_claim_and_of_each_table_and_figure_of_the_paper():
+    assert list(RULES) == [*(f"C{n}" for n in range(1, 33)), *(f"D{n}" for n in range(1, 6)),
+                           *(f"V{n}" for n in range(1, 4)), *(f"O{n}" for n in range(1, 4))]  # fmt: skip
+    text = (ROOT / "book" / "rules.md").read_text(encoding="utf-8")
+    judged = text[text.index("## Where each table and figure") : text.index("(sec-rules-history)=")]
+    for entry in [*(f"Table {n}" for n in range(1, 5)), *(f"Fig. {n}" for n in range(1, 18))]:
+        assert re.search(rf"{re.escape(entry)}(?!\d)", judged), entry
