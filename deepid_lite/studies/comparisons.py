@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from deepid_lite.errors import DataError
-from deepid_lite.studies.intervals import resampled
+from deepid_lite.verification.intervals import resampled
 
 
 class Difference(NamedTuple):

@@ -16,7 +16,11 @@ from deepid_lite.neurons.codes import binarise
 from deepid_lite.registry import Claim, Estimate, claims, study
 from deepid_lite.studies.codes import accuracy
 from deepid_lite.studies.comparisons import packed, unpacked
-from deepid_lite.studies.intervals import (
+from deepid_lite.verification import ensemble as nets_joined
+from deepid_lite.verification import metrics, region_selection
+from deepid_lite.verification.benchmarks import benchmark
+from deepid_lite.verification.evaluation import identification_report, pair_scores, scorer, verification_report
+from deepid_lite.verification.intervals import (
     of_loss_difference,
     of_pairs,
     of_people,
@@ -25,10 +29,6 @@ from deepid_lite.studies.intervals import (
     over_published,
     rightly,
 )
-from deepid_lite.verification import ensemble as nets_joined
-from deepid_lite.verification import metrics, region_selection
-from deepid_lite.verification.benchmarks import benchmark
-from deepid_lite.verification.evaluation import identification_report, pair_scores, scorer, verification_report
 from deepid_lite.verification.model import face_features
 from deepid_lite.verification.pairs import make_pairs, pairs_a_fold
 from deepid_lite.verification.verifier import fit_verifier

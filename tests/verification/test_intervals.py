@@ -6,7 +6,7 @@ from scipy import special, stats
 
 from deepid_lite.errors import DataError
 from deepid_lite.registry import Estimate
-from deepid_lite.studies import intervals
+from deepid_lite.verification import intervals
 from deepid_lite.verification.metrics import verify
 from deepid_lite.verification.pairs import Pairs
 
