@@ -12,8 +12,7 @@ from pathlib import Path
 
 from deepid_lite import registry
 from deepid_lite.errors import DataError
-from deepid_lite.files import read_json
-from deepid_lite.results import markdown_table, recorded
+from deepid_lite.results import markdown_table, read_record, recorded
 
 # whose claims the scorecard judges; those of other papers stand in the chapters on them
 PAPERS = ("DeepID2+", "arXiv v1", "DeepID2", "this book")
@@ -47,7 +46,7 @@ def judge(scale="reference", folder=None, claims=None):
     if folder is not None and claims and not any(path.is_file() for path in paths.values()):
         raise DataError(f"{Path(folder) / scale}: no results there; give the --out of deepid reproduce")
     remedy = "restore it with git" if folder is None else "compute it again with deepid reproduce"
-    records = {study: read_json(path, remedy) for study, path in paths.items() if path.is_file()}
+    records = {study: read_record(path, remedy) for study, path in paths.items() if path.is_file()}
     return [_judge(claim, scale, records.get(claim.study), f"{paths[claim.study]}", remedy) for claim in claims]
 
 

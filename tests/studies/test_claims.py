@@ -7,7 +7,7 @@ import math
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.results import load_result, recorded
+from deepid_lite.results import load_result, recorded, sealed
 from deepid_lite.studies import claims
 from deepid_lite.studies.ablation_list import EXPERIMENTS
 from deepid_lite.studies.claims import as_text, judge, paper_claims, verdict_of
@@ -35,7 +35,7 @@ def test_verdict_follows_from_two_questions(ours, other, verdict):
 def write(folder, content, scale="lite", place="made.json"):
     path = folder / scale / place
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps({"scale": scale} | content))
+    path.write_text(content if isinstance(content, str) else json.dumps(sealed({"scale": scale} | content)))
 
 
 def test_results_are_read_from_a_folder_of_reproduce(tmp_path):
@@ -88,7 +88,7 @@ def test_a_folder_without_results_is_one_line(tmp_path, make):
         ({"ours": True, "other": 70}, "True is no number"),
         ({"ours": None, "other": 70}, "TypeError"),
         ({"ours": [95], "other": 70}, "TypeError"),
-        ('{"scale": "lite", "ours": NaN, "other": 70}', "nan is no number"),
+        ('{"scale": "lite", "ours": NaN, "other": 70}', "not as it was recorded"),
         ({"ours": 95, "other": 70, "scale": "reference"}, "its scale is 'reference'"),
     ],
 )
