@@ -16,7 +16,7 @@ CHOSEN_BY = {
 
 def accuracies(result, name):
     """Accuracy in percent of a net with each seed, (S,)."""
-    return np.array([run["nets"][name]["accuracy"] for run in result["runs"]])
+    return np.array([run[name]["accuracy"] for run in result["runs"]])
 
 
 @figure("fig-density", of="sparse_connections")
@@ -33,9 +33,9 @@ def figure_density(result, reference=None):
 
 
 def _over_density(ax, study):
-    x = [100 * study["runs"][0]["nets"][name]["density"] for name in GRID]
+    x = [100 * study["runs"][0][name]["density"] for name in GRID]
     for run in study["runs"]:
-        ax.plot(x, [run["nets"][name]["accuracy"] for name in GRID], "o", color=COLOURS[0], markersize=3, alpha=0.6)
+        ax.plot(x, [run[name]["accuracy"] for name in GRID], "o", color=COLOURS[0], markersize=3, alpha=0.6)
     ax.plot(x, [accuracies(study, name).mean() for name in GRID], color=COLOURS[0], label="sparse, by correlation")
     longer = accuracies(study, "none").mean()
     ax.axhline(longer, color=COLOURS[1], linestyle="--", linewidth=1.2, label="dense, trained as long")
@@ -46,10 +46,10 @@ def _over_density(ax, study):
 
 
 def _over_choices(ax, study):
-    names = [name for name in CHOSEN_BY if name in study["runs"][0]["nets"]]
+    names = [name for name in CHOSEN_BY if name in study["runs"][0]]
     for place, name in enumerate(names):
         found = accuracies(study, name)
-        colour = COLOURS[1] if study["runs"][0]["nets"][name]["density"] == 1 else COLOURS[0]
+        colour = COLOURS[1] if study["runs"][0][name]["density"] == 1 else COLOURS[0]
         ax.plot(found, np.full(len(found), place), "o", color=colour, markersize=3.5, alpha=0.6)
         ax.plot(found.mean(), place, "|", color=colour, markersize=14, markeredgewidth=2)
     ax.set_yticks(range(len(names)), [CHOSEN_BY[name] for name in names], fontsize=8)

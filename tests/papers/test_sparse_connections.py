@@ -219,7 +219,7 @@ def test_the_study_has_its_controls_and_is_drawn(monkeypatch, tmp_path):
     monkeypatch.setattr(study, "_training_faces", lambda setup: face_set(10, 6, seed=1))
     monkeypatch.setattr(study, "what_it_buys", lambda net, folder: packed.what_it_buys(net, folder, (1, 2), 2))
     found = study.sparse_connections(setup, RECIPE, tmp_path, seeds=(0, 1, 2))
-    nets = found["runs"][0]["nets"]
+    nets = found["runs"][0]
     assert {"untrained", "dense", "none", "76 %", "26 %", "12 %", "random", "strongest", "magnitude", "scratch"} == set(
         nets
     )
@@ -228,5 +228,11 @@ def test_the_study_has_its_controls_and_is_drawn(monkeypatch, tmp_path):
     )
     assert nets["none"]["density"] == nets["dense"]["density"] == 1
     assert json.loads(as_json(found)) and found["size"]["bytes"]["packed"] < found["size"]["bytes"]["dense"]
+    for claim in study.CLAIMS:
+        value, low, high = claim.difference(found)
+        assert low <= value <= high and claim.ours(found)
+    means = {name: np.mean([run[name]["accuracy"] for run in found["runs"]]) for name in nets}
+    assert found["difference"]["S2"][0] == pytest.approx(means["12 %"] - means["dense"], abs=2e-3)
+    assert found["accuracy"]["26 %"][0] == pytest.approx(means["26 %"], abs=1e-3)
     assert figure_density(found).axes
     plt.close("all")
