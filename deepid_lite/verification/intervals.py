@@ -122,6 +122,33 @@ def of_seeds(values, of_pairs):
     return Estimate(mean, mean - half, mean + half) if 2 * half > of_pairs.high - of_pairs.low else of_pairs
 
 
+def of_nets(right, fold, other=None):
+    """Mean accuracy in percent of nets of several seeds, or its difference to other nets', by pairs and by seeds.
+
+    right, other: bool (S, P), the pairs that the net of each seed decides rightly; fold: int (P,).
+    """
+    right = np.atleast_2d(np.asarray(right, bool))
+    both = np.concatenate([right, np.zeros_like(right) if other is None else np.atleast_2d(other)])
+
+    def difference(a):
+        first, second = np.split(100 * a, 2, axis=-1)
+        return (first - second).mean(-1)
+
+    first, second = np.split(100 * np.mean([both[:, fold == f].mean(1) for f in np.unique(fold)], axis=0), 2)
+    return of_seeds(first - second, of_pairs(both, fold, difference))
+
+
+def of_images(values, people):
+    """Mean of a number of each image for nets of several seeds, by people and by seeds.
+
+    values: (S, N), such as 100 where the net of a seed is right, or differences of such; people: int (N,), 0 .. P-1.
+    """
+    values = np.atleast_2d(np.asarray(values, np.float64))
+    of_person, images = np.bincount(people, values.mean(0)), np.bincount(people)
+    drawn = of_people(lambda counts: counts @ of_person / (counts @ images), len(images))
+    return of_seeds(values.mean(1), drawn) if len(values) > 1 else drawn
+
+
 def of_draws(value, drawn):
     """Estimate of a value from what it was in each draw (B,)."""
     drawn = np.asarray(drawn, np.float64)

@@ -15,7 +15,7 @@ from deepid_lite.papers.sparse_connections.net import HOWS, MARGIN, ORDER, outpu
 from deepid_lite.papers.sparse_connections.packed import what_it_buys
 from deepid_lite.registry import Claim, claims, study
 from deepid_lite.verification.features import extract
-from deepid_lite.verification.intervals import of_pairs, of_seeds, rightly
+from deepid_lite.verification.intervals import of_nets, rightly
 from deepid_lite.verification.pipeline import training_parts
 
 # 6 the study
@@ -63,7 +63,7 @@ def sparse_connections(setup, recipe=None, folder="runs/sparse_connections", see
         size = size or what_it_buys(nets["12 %"], Path(folder) / setup.name)
     right = {name: np.stack([run[name].pop("right") for run in runs]) for name in runs[0]}
     for name, bits in right.items():
-        for run, accuracy in zip(runs, _by_seed(bits, setup.pairs.fold), strict=True):
+        for run, accuracy in zip(runs, _accuracies(bits, setup.pairs.fold), strict=True):
             run[name]["accuracy"] = round(float(accuracy), 3)
     return {
         "scale": setup.name,
@@ -74,8 +74,8 @@ def sparse_connections(setup, recipe=None, folder="runs/sparse_connections", see
         "seeds": list(seeds),
         "pairs": len(setup.pairs),
         "runs": runs,
-        "accuracy": {name: estimated(setup.pairs.fold, bits) for name, bits in right.items()},
-        "difference": {name: estimated(setup.pairs.fold, right["26 %" if name == "S1" else "12 %"], right[other])
+        "accuracy": {name: of_nets(bits, setup.pairs.fold) for name, bits in right.items()},
+        "difference": {name: of_nets(right["26 %" if name == "S1" else "12 %"], setup.pairs.fold, right[other])
                        for name, other in AGAINST.items()},
         "size": size,
     }  # fmt: skip
@@ -85,23 +85,8 @@ def sparse_connections(setup, recipe=None, folder="runs/sparse_connections", see
 AGAINST = {"S1": "none", "S2": "dense", "S3": "random", "S4": "strongest", "S5": "scratch", "S6": "magnitude"}
 
 
-def estimated(fold, right, other=None):
-    """Mean accuracy over the seeds, or its difference to another net's, in percent -> Estimate.
-
-    right, other: bool (S, P), the pairs that the net of each seed decides rightly; fold: (P,).
-    """
-    both = np.concatenate([right, np.zeros_like(right) if other is None else other])
-
-    def difference(a):
-        first, second = np.split(100 * a, 2, axis=-1)
-        return (first - second).mean(-1)
-
-    values = _by_seed(right, fold) - (0 if other is None else _by_seed(other, fold))
-    return of_seeds(values, of_pairs(both, fold, difference))
-
-
-def _by_seed(right, fold):
-    """Accuracy of each seed's net (S,), percent: the mean over the folds."""
+def _accuracies(right, fold):
+    """Of the net of each seed (S,), percent: the mean over the folds."""
     return 100 * np.mean([right[:, fold == f].mean(1) for f in np.unique(fold)], axis=0)
 
 

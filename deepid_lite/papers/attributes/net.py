@@ -1,0 +1,120 @@
+"""A net that is told people, attributes or both, the hand-made features beside it, and one linear SVM an attribute."""
+
+import numpy as np
+import torch
+from skimage.color import rgb2gray
+from skimage.feature import hog
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+from torch import nn
+from torch.nn import functional as F
+
+from deepid_lite.errors import DataError
+from deepid_lite.nets.batches import FaceBatches, fingerprint
+from deepid_lite.nets.deepid import ARCHITECTURES
+from deepid_lite.nets.training import fit
+
+MARGIN = 4  # pixels that random shifts may use
+
+# 1 the net: DeepIDNet, with one feature layer
+# 2 the objective
+
+
+class Told(nn.Module):
+    """Cross-entropy over the people, and that of the attributes, summed over them [section 3.2].
+
+    identity, mu: weights of the two; a weight of zero switches a signal off.
+    """
+
+    def __init__(self, net, n_people, n_attributes, identity=1.0, mu=0.0):
+        super().__init__()
+        self.net, self.identity, self.mu = net, identity, mu
+        self.people = nn.Linear(net.dimension, n_people)
+        self.attributes = nn.Linear(net.dimension, n_attributes)
+
+    def forward(self, batch, progress):
+        x, people, attributes = batch
+        features = self.net.dropout(self.net(x)[4])
+        ident = F.cross_entropy(self.people(features), people)
+        scores = self.attributes(features)
+        told = F.binary_cross_entropy_with_logits(scores, attributes, reduction="none").sum(1).mean()
+        return self.identity * ident + self.mu * told, {"ident": ident.detach(), "attributes": told.detach()}
+
+
+# 3 the batches
+
+
+class LabelledFaces(FaceBatches):
+    """step -> (x, people (B,), attributes (B, A) of 0 and 1); images, x: see `FaceBatches`. attributes: bool (N, A)."""
+
+    def __init__(self, images, people, attributes, recipe, shape):
+        super().__init__(images, np.arange(len(images)), recipe, shape)
+        self.told = torch.as_tensor(np.asarray(people, np.int64)), torch.as_tensor(np.asarray(attributes, np.float32))
+        self.fingerprint += fingerprint(np.asarray(attributes, np.uint8), people)
+
+    def __call__(self, step, device):
+        x, rows = super().__call__(step, device)
+        return x, *(known.to(device)[rows] for known in self.told)
+
+
+# 4 training
+
+
+def train(crops, people, attributes, recipe, folder, identity=1.0, mu=0.0, start=None, device=None):
+    """Train a net on crops uint8 (N, 55 + 2 MARGIN, 47 + 2 MARGIN, 3) of people int (N,) with attributes bool (N, A).
+
+    identity, mu: see `Told`. start: a net to begin with. recipe, folder, device: see training.fit.
+    """
+    torch.manual_seed(recipe.seed)
+    net = ARCHITECTURES[recipe.architecture](**recipe.net)
+    objective = Told(net, int(np.max(people)) + 1, np.shape(attributes)[1], identity, mu)
+    batches = LabelledFaces(crops, people, attributes, recipe, net.config["input_shape"])
+    batches.fingerprint += f" {identity:g} {mu:g}"
+    return fit(objective, batches, recipe, folder, device, init=start and start.state_dict())
+
+
+# 5 use
+
+
+def hand_made(images):
+    """HOG of the grey picture and colour histograms of its nine parts: float32 (N, D); images: uint8 (N, 55, 47, 3).
+
+    FaceTracer's features in today's library; its regions were made by hand.
+    """
+    found = []
+    for image in images:
+        shape = hog(rgb2gray(image), orientations=8, pixels_per_cell=(8, 8), cells_per_block=(2, 2))
+        parts = [part for rows in np.array_split(image, 3) for part in np.array_split(rows, 3, axis=1)]
+        colours = [np.histogram(part[..., c], 6, (0, 256))[0] / part[..., c].size for part in parts for c in range(3)]
+        found.append(np.concatenate([shape, *colours]))
+    return np.asarray(found, np.float32)
+
+
+class Answers:
+    """One linear SVM an attribute, fitted on features (N, D) and attributes bool (N, A) of people no net saw.
+
+    weight: (D, A) and bias: (A,) act on the features as they are. DataError for an attribute that all or none have.
+    """
+
+    def __init__(self, features, attributes, names):
+        scale = StandardScaler().fit(features)
+        x = scale.transform(features)
+        size = np.sqrt((x**2).sum(1).mean())  # one penalty then serves every dimension
+        self.names, columns = list(names), []
+        for name, column in zip(self.names, np.asarray(attributes, bool).T, strict=True):
+            if column.all() or not column.any():
+                raise DataError(f"attribute {name!r}: all pictures to fit on are alike; give more, or leave it out")
+            svm = LinearSVC(C=0.1, dual=True, tol=1e-2, max_iter=3000, random_state=0).fit(x / size, column)
+            columns.append((svm.coef_[0] / (size * scale.scale_), svm.intercept_[0]))
+        self.weight = np.stack([w for w, _ in columns], 1)
+        self.bias = np.array([b for _, b in columns]) - scale.mean_ @ self.weight
+
+    def scores(self, features):
+        """Above zero: the attribute is there. Features (N, D) -> (N, A)."""
+        return features @ self.weight + self.bias
+
+
+def balanced(answers, truth):
+    """Balanced accuracy (A,) of answers bool (N, A): the mean of the shares of right ones among both kinds."""
+    right = answers == truth
+    return (right & truth).sum(0) / truth.sum(0) / 2 + (right & ~truth).sum(0) / (~truth).sum(0) / 2
