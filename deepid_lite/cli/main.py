@@ -1,4 +1,4 @@
-"""The command line: deepid data | train | evaluate | info | export | regions | search | reproduce | claims."""
+"""The command line: deepid data | train | evaluate | info | export | regions | search | reproduce | claims | ..."""
 
 import sys
 from pathlib import Path
@@ -10,6 +10,7 @@ from deepid_lite import __version__
 from deepid_lite.cli.checks import check_output
 from deepid_lite.cli.faults import resumable
 from deepid_lite.cli.output import printable, report, say
+from deepid_lite.cli.pictures import Json, attributes
 from deepid_lite.cli.regions import regions_app
 from deepid_lite.cli.search import search_app
 from deepid_lite.errors import DataError
@@ -23,6 +24,7 @@ app = typer.Typer(
 
 app.add_typer(search_app, name="search")
 app.add_typer(regions_app, name="regions")
+app.command()(attributes)
 
 
 Data = Annotated[
@@ -32,10 +34,6 @@ Root = Annotated[
     Path | None, typer.Option("--root", help="folder or archive of the data set; default: the folder in DEEPID_DATA")
 ]
 Device = Annotated[Literal["cpu", "cuda"] | None, typer.Option("--device", help="default: the GPU where there is one")]
-
-Json = Annotated[
-    Path | None, typer.Option("--json", help="also write all numbers to this file; -: nothing else is said")
-]
 
 
 def _version(wanted: bool):

@@ -17,6 +17,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 from torch.nn import functional as F
 
+from deepid_lite import tensors
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import crop
 from deepid_lite.faces.synthetic.people import ATTRIBUTES
@@ -25,7 +26,17 @@ from deepid_lite.files import as_json
 from deepid_lite.nets.deepid import DeepIDNet
 from deepid_lite.nets.recipe import Recipe
 from deepid_lite.papers.attributes import study
-from deepid_lite.papers.attributes.net import MARGIN, Answers, LabelledFaces, Told, balanced, hand_made, train
+from deepid_lite.papers.attributes.net import (
+    MARGIN,
+    LabelledFaces,
+    Told,
+    balanced,
+    fit_answers,
+    hand_made,
+    load_answers,
+    save_answers,
+    train,
+)
 from deepid_lite.verification.pairs import make_pairs
 
 NET = {"input_shape": [55, 47], "maps": [2, 3, 3, 4], "dimension": 8, "heads": [4], "batch_norm": True}
@@ -109,7 +120,7 @@ def test_the_svms_are_one_product_and_find_what_is_there():
     x = rng.normal(size=(300, 6)) * [1, 10, 0.1, 1, 1, 1] + 5
     x[:, 5] = 2  # a dead neuron
     wanted = np.stack([x[:, 0] > 5, x[:, 2] > 5.02, x[:, 1] + x[:, 3] > 12], 1)
-    answers = Answers(x, wanted, "abc")
+    answers = fit_answers(x, wanted, "abc")
     right = (answers.scores(x) > 0) == wanted
     assert right.mean(0).min() > 0.9
     z = StandardScaler().fit_transform(x)
@@ -117,7 +128,24 @@ def test_the_svms_are_one_product_and_find_what_is_there():
     svm = LinearSVC(C=0.1, dual=True, tol=1e-2, max_iter=3000, random_state=0).fit(z, wanted[:, 0])
     np.testing.assert_allclose(answers.scores(x)[:, 0], svm.decision_function(z), atol=1e-8)
     with pytest.raises(DataError, match="attribute 'b': all pictures to fit on are alike"):
-        Answers(x, wanted & [True, False, True], "abc")
+        fit_answers(x, wanted & [True, False, True], "abc")
+
+
+def test_answers_come_back_from_their_file(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(40, 3))
+    answers = fit_answers(x, x[:, :2] > 0, ["glasses", "hat"])
+    path = tmp_path / "answers.safetensors"
+    save_answers(path, answers)
+    again = load_answers(path)
+    assert again.names == ["glasses", "hat"]
+    np.testing.assert_allclose(again.scores(x), answers.scores(x), atol=1e-5)
+    found, _ = tensors.load(path)
+    for names in (["glasses"], None, 3):
+        tensors.save(path, found, {"attributes": names})
+        with pytest.raises(DataError, match="no answers to a list of attributes") as error:
+            load_answers(path)
+        assert "\n" not in str(error.value)
 
 
 def test_balanced_accuracy_is_scikit_learns():

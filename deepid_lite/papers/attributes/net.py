@@ -1,5 +1,9 @@
 """A net that is told people, attributes or both, the hand-made features beside it, and one linear SVM an attribute."""
 
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
 import numpy as np
 import torch
 from skimage.color import rgb2gray
@@ -9,6 +13,7 @@ from sklearn.svm import LinearSVC
 from torch import nn
 from torch.nn import functional as F
 
+from deepid_lite import tensors
 from deepid_lite.errors import DataError
 from deepid_lite.nets.batches import FaceBatches, fingerprint
 from deepid_lite.nets.deepid import ARCHITECTURES
@@ -90,28 +95,54 @@ def hand_made(images):
     return np.asarray(found, np.float32)
 
 
+@dataclass
 class Answers:
-    """One linear SVM an attribute, fitted on features (N, D) and attributes bool (N, A) of people no net saw.
+    """One linear classifier for each attribute, on features as they are. names: A of them; weight: (D, A); bias: (A,)."""
 
-    weight: (D, A) and bias: (A,) act on the features as they are. DataError for an attribute that all or none have.
-    """
-
-    def __init__(self, features, attributes, names):
-        scale = StandardScaler().fit(features)
-        x = scale.transform(features)
-        size = np.sqrt((x**2).sum(1).mean())  # one penalty then serves every dimension
-        self.names, columns = list(names), []
-        for name, column in zip(self.names, np.asarray(attributes, bool).T, strict=True):
-            if column.all() or not column.any():
-                raise DataError(f"attribute {name!r}: all pictures to fit on are alike; give more, or leave it out")
-            svm = LinearSVC(C=0.1, dual=True, tol=1e-2, max_iter=3000, random_state=0).fit(x / size, column)
-            columns.append((svm.coef_[0] / (size * scale.scale_), svm.intercept_[0]))
-        self.weight = np.stack([w for w, _ in columns], 1)
-        self.bias = np.array([b for _, b in columns]) - scale.mean_ @ self.weight
+    names: list[str]
+    weight: np.ndarray
+    bias: np.ndarray
 
     def scores(self, features):
         """Above zero: the attribute is there. Features (N, D) -> (N, A)."""
         return features @ self.weight + self.bias
+
+
+def fit_answers(features, attributes, names):
+    """A linear SVM for each attribute, bool (N, A), on standardised features (N, D) of people no net saw -> Answers.
+
+    DataError for an attribute that all or none of the pictures have.
+    """
+    scale = StandardScaler().fit(features)
+    x = scale.transform(features)
+    size = np.sqrt((x**2).sum(1).mean())  # one penalty then serves every dimension
+    columns = []
+    for name, column in zip(names, np.asarray(attributes, bool).T, strict=True):
+        if column.all() or not column.any():
+            raise DataError(f"attribute {name!r}: all pictures to fit on are alike; give more, or leave it out")
+        svm = LinearSVC(C=0.1, dual=True, tol=1e-2, max_iter=3000, random_state=0).fit(x / size, column)
+        columns.append((svm.coef_[0] / (size * scale.scale_), svm.intercept_[0]))
+    weight = np.stack([w for w, _ in columns], 1)
+    return Answers(list(names), weight, np.array([b for _, b in columns]) - scale.mean_ @ weight)
+
+
+def save_answers(path, answers):
+    """Write Answers, whole or not at all."""
+    weights = {"weight": torch.as_tensor(answers.weight).float(), "bias": torch.as_tensor(answers.bias).float()}
+    tensors.save(path, weights, {"attributes": answers.names})
+
+
+def load_answers(path=None):
+    """Read what `save_answers` wrote; None: the shipped ones, for the lite net's features of picture and mirror."""
+    path = path or Path(str(resources.files("deepid_lite") / "shipped" / "attributes.safetensors"))
+    found, facts = tensors.load(path)
+    names = facts.get("attributes")
+    try:
+        tensors.check(found, {"weight": torch.zeros(len(found["weight"]), len(names)), "bias": torch.zeros(len(names))})
+    except (DataError, KeyError, TypeError) as error:
+        why = f"no answers to a list of attributes ({error})"
+        raise DataError(f"{path}: {why}; give a file that save_answers wrote") from None
+    return Answers(list(names), found["weight"].numpy(), found["bias"].numpy())
 
 
 def balanced(answers, truth):

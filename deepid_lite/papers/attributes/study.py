@@ -11,7 +11,7 @@ from deepid_lite.faces.regions import crop
 from deepid_lite.faces.synthetic.people import ATTRIBUTES
 from deepid_lite.nets.deepid import ARCHITECTURES
 from deepid_lite.nets.recipe import read_recipe
-from deepid_lite.papers.attributes.net import MARGIN, Answers, balanced, hand_made, train
+from deepid_lite.papers.attributes.net import MARGIN, balanced, fit_answers, hand_made, train
 from deepid_lite.registry import Claim, claims, study
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.intervals import of_images, of_nets, rightly
@@ -24,7 +24,7 @@ MU = 1.0  # weight of the attributes beside identity
 
 
 @study
-def attribute_nets(setup, recipe=None, folder="runs/attribute_nets", seeds=(0, 1, 2), sizes=(2000, 1000, 1000)):
+def attribute_nets(setup, recipe=None, folder="runs/attribute_nets", seeds=(0, 1, 2), sizes=(2000, 800, 800)):
     """Accuracy over the attributes of each kind of feature by linear SVMs, and verification with attributes beside.
 
     sizes: pictures to train nets on, of other people to fit the SVMs on, and of the test people, evenly spread.
@@ -39,13 +39,13 @@ def attribute_nets(setup, recipe=None, folder="runs/attribute_nets", seeds=(0, 1
     known, truth = table(others, names), table(test, names)
     hand = [hand_made(part) for part in seen[:2]]
     right = {"majority": [np.broadcast_to(known.mean(0) > 0.5, truth.shape) == truth]}
-    right["HOG and colour"] = [(Answers(hand[0], known, names).scores(hand[1]) > 0) == truth]
+    right["HOG and colour"] = [(fit_answers(hand[0], known, names).scores(hand[1]) > 0) == truth]
     verified = {}
     for seed in seeds:
         nets = _nets(faces, names, dataclasses.replace(recipe, seed=seed), Path(folder) / setup.name / f"{seed}")
         for name, net in nets.items():
             fit_on, features = (extract(net, part, flip=False) for part in seen[:2])
-            answers = Answers(fit_on, known, names).scores(features) > 0
+            answers = fit_answers(fit_on, known, names).scores(features) > 0
             right.setdefault(name, []).append(answers == truth)
             if name in ("identity, directly", "identity and attributes"):
                 f = extract(net, seen[2], flip=False)
