@@ -97,7 +97,7 @@ def hand_made(images):
 
 @dataclass
 class Answers:
-    """One linear classifier for each attribute, on features as they are. names: A of them; weight: (D, A); bias: (A,)."""
+    """One linear classifier for each attribute, on features as they are. names: A; weight: (D, A); bias: (A,)."""
 
     names: list[str]
     weight: np.ndarray
