@@ -168,6 +168,8 @@ def test_a_packed_net_is_small_and_the_same(net, tmp_path):
     kept = sum(t.numel() * t.element_size() for n, t in tensors.load(tmp_path / "net.safetensors")[0].items()
                if n.endswith((".bits", ".values")))  # fmt: skip
     assert kept < 0.14 * weights  # a tenth, and one bit of 32 each
+    packed.save_packed(tmp_path / "half.safetensors", net, half=True)
+    assert torch.allclose(packed.load_packed(tmp_path / "half.safetensors")(x)[1], net(x)[1], rtol=0.02, atol=0.02)
 
 
 def test_masks_of_another_net_get_one_line(net, crops, tmp_path):

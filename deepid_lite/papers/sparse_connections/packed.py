@@ -2,6 +2,8 @@
 
 import copy
 import time
+from importlib import resources
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -14,22 +16,30 @@ from deepid_lite.nets.deepid import build, put_weights
 from deepid_lite.papers.sparse_connections.net import ORDER, SparseNet
 
 
-def save_packed(path, net):
-    """Write a SparseNet with its absent weights left out: the masks as bits, the weights that are there as fp32."""
+def save_packed(path, net, half=False):
+    """Write a SparseNet with its absent weights left out: the masks as bits, the weights that are there as fp32.
+
+    half: these as fp16, in half of the bytes.
+    """
     found = {}
     for name, tensor in net.state_dict().items():
         layer = name.split(".")[0]
         if name.endswith(".kept"):
             found[f"{layer}.bits"] = torch.as_tensor(np.packbits(tensor.numpy()))
         elif name.endswith(".original"):
-            found[f"{layer}.values"] = tensor[getattr(net, layer).parametrizations.weight[0].kept]
+            values = tensor[getattr(net, layer).parametrizations.weight[0].kept]
+            found[f"{layer}.values"] = values.half() if half else values
         else:
             found[name] = tensor
     tensors.save(path, found, {"net": net.config})
 
 
-def load_packed(path):
-    """Read what `save_packed` wrote -> SparseNet in evaluation mode; DataError where masks and values do not fit."""
+def load_packed(path=None):
+    """Read what `save_packed` wrote -> SparseNet in evaluation mode; DataError where masks and values do not fit.
+
+    None: the shipped net, dense, of drawn faces.
+    """
+    path = path or Path(str(resources.files("deepid_lite") / "shipped" / "sparse_connections.safetensors"))
     found, facts = tensors.load(path)
     net = build(facts.get("net", {}))
     if not isinstance(net, SparseNet):
