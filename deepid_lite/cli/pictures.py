@@ -20,10 +20,14 @@ def attributes(
     """What the shipped lite net's features say of glasses, beard, hair: it learned from drawn faces."""
     from deepid_lite.faces.cache import fill_frame
     from deepid_lite.papers.attributes.net import load_answers
-    from deepid_lite.verification.model import pretrained
+    from deepid_lite.verification.model import pretrained, weights_hash
 
     check_output(json, picture)
     model, answers = pretrained("lite"), load_answers()
+    if answers.model_hash != weights_hash(model)[:16]:
+        raise DataError(
+            "shipped answers: of another net than lite; fit them anew with attributes.study.shipped_answers"
+        )
     scores = answers.scores(model.features(fill_frame(read(picture))[None]))[0]
     found = {name: round(float(score), 3) for name, score in zip(answers.names, scores, strict=True)}
     said = sorted((name for name in found if found[name] > 0), key=lambda name: -found[name])

@@ -102,6 +102,7 @@ class Answers:
     names: list[str]
     weight: np.ndarray
     bias: np.ndarray
+    model_hash: str = ""  # of the net whose features they read, where they were stored
 
     def scores(self, features):
         """Above zero: the attribute is there. Features (N, D) -> (N, A)."""
@@ -129,7 +130,7 @@ def fit_answers(features, attributes, names):
 def save_answers(path, answers):
     """Write Answers, whole or not at all."""
     weights = {"weight": torch.as_tensor(answers.weight).float(), "bias": torch.as_tensor(answers.bias).float()}
-    tensors.save(path, weights, {"attributes": answers.names})
+    tensors.save(path, weights, {"attributes": answers.names, "model_hash": answers.model_hash})
 
 
 def load_answers(path=None):
@@ -142,7 +143,7 @@ def load_answers(path=None):
     except (DataError, KeyError, TypeError) as error:
         why = f"no answers to a list of attributes ({error})"
         raise DataError(f"{path}: {why}; give a file that save_answers wrote") from None
-    return Answers(list(names), found["weight"].numpy(), found["bias"].numpy())
+    return Answers(list(names), found["weight"].numpy(), found["bias"].numpy(), facts.get("model_hash", ""))
 
 
 def balanced(answers, truth):

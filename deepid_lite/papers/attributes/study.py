@@ -15,6 +15,7 @@ from deepid_lite.papers.attributes.net import MARGIN, balanced, fit_answers, han
 from deepid_lite.registry import Claim, claims, study
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.intervals import of_images, of_nets, rightly
+from deepid_lite.verification.model import pretrained, weights_hash
 
 # CelebA and LFWA, percent, as the slide has them
 SLIDE = {"HOG and colour": (81, 74), "from scratch": (83, 79), "identity, directly": (84, 82), "fine-tuned": (87, 84)}
@@ -108,6 +109,13 @@ def _mean(right, people, other=None):
     """Mean accuracy over the attributes, or its difference to another kind's -> Estimate; right: (S)(N, A)."""
     values = 100 * np.mean(right, axis=2)
     return of_images(values if other is None else values - 100 * np.mean(other, axis=2), people)
+
+
+def shipped_answers(n=2000):
+    """What `deepid attributes` knows, fitted anew: on the lite net's features of n held-out drawn pictures -> Answers."""
+    model, faces = pretrained("lite"), _spread(load_faces("synthetic", part="joint_bayesian"), n)
+    answers = fit_answers(model.features(faces.images), table(faces, ATTRIBUTES), ATTRIBUTES)
+    return dataclasses.replace(answers, model_hash=weights_hash(model)[:16])
 
 
 # 7 the claims
