@@ -102,3 +102,27 @@ def test_seeds_are_heard_where_they_differ_more_than_pairs():
 def test_bits_and_folds_belong_together(fold, draws):
     with pytest.raises(DataError):
         intervals.resampled(FIRST, fold, draws)
+
+
+def test_nets_of_several_seeds_have_the_wider_interval():
+    seeds = RNG.random((4, 600)) < 0.8
+    found = intervals.of_nets(seeds, FOLD)
+    by_pairs = intervals.of_pairs(seeds, FOLD, lambda a: 100 * a.mean(-1))
+    assert found.value == pytest.approx(100 * seeds.mean())
+    assert found.high - found.low >= 0.99 * (by_pairs.high - by_pairs.low)
+    against = intervals.of_nets(seeds, FOLD, seeds[::-1])
+    assert against.value == pytest.approx(0, abs=1e-9) and against.low < 0 < against.high
+    better = intervals.of_nets(np.ones_like(seeds), FOLD, seeds)
+    assert better.value == pytest.approx(100 - found.value) and better.low > 0
+
+
+def test_images_are_drawn_with_their_people():
+    people = np.repeat(np.arange(30), 20)
+    of_person = RNG.random(30) < 0.7
+    alike = np.stack([100.0 * of_person[people]] * 3)  # a person's images are right together: 30 trials, not 600
+    found = intervals.of_images(alike, people)
+    share = of_person.mean()
+    assert found.value == pytest.approx(100 * share)
+    assert (found.high - found.low) / 2 == pytest.approx(100 * 1.96 * np.sqrt(share * (1 - share) / 30), rel=0.2)
+    apart = alike + np.array([[-30.0], [0.0], [30.0]])
+    assert intervals.of_images(apart, people).low < found.low - 10

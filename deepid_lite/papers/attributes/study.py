@@ -112,7 +112,7 @@ def _mean(right, people, other=None):
 
 
 def shipped_answers(n=2000):
-    """What `deepid attributes` knows, fitted anew: on the lite net's features of n held-out drawn pictures -> Answers."""
+    """What `deepid attributes` knows, fitted anew on the lite net's features of n held-out pictures -> Answers."""
     model, faces = pretrained("lite"), _spread(load_faces("synthetic", part="joint_bayesian"), n)
     answers = fit_answers(model.features(faces.images), table(faces, ATTRIBUTES), ATTRIBUTES)
     return dataclasses.replace(answers, model_hash=weights_hash(model)[:16])
