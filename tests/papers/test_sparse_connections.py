@@ -107,10 +107,12 @@ def test_as_many_are_kept_as_were_asked_for(how, n):
     assert choose(scores, n, how, np.random.default_rng(0)).sum() == n
 
 
-def test_neurons_without_correlation_go_first():
-    scores = np.concatenate([np.zeros(50), np.linspace(0.1, 1, 50)])
-    kept = choose(scores, 20, "correlation", np.random.default_rng(0))
-    assert kept[:50].sum() == 5 and kept[50:].sum() == 15
+def test_neurons_without_correlation_are_in_the_weaker_half():
+    scores = np.concatenate([np.zeros(150), np.linspace(0.1, 1, 50), np.linspace(-1, -0.1, 50)])
+    kept = choose(scores, 40, "correlation", np.random.default_rng(0))
+    assert kept[175:200].sum() == kept[200:225].sum() == 15, "three quarters of each sign from its stronger half"
+    assert kept[:175].sum() == 5 and kept[225:].sum() == 5
+    assert choose(np.zeros(9), 4, "correlation", np.random.default_rng(0)).sum() == 4
 
 
 def test_strongest_and_largest_are_the_outermost_and_random_asks_nothing():

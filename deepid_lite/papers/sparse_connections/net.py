@@ -181,11 +181,15 @@ def choose(scores, n, how, rng):
     elif how in ("strongest", "magnitude"):
         kept[np.argsort(-np.abs(scores), kind="stable")[:n]] = True
     elif how == "correlation":
-        signs = [np.flatnonzero(scores >= 0), np.flatnonzero(scores < 0)]
-        positive = round(n * len(signs[0]) / len(scores))
-        for places, share in zip(signs, (positive, n - positive), strict=True):
-            falling = places[np.argsort(-np.abs(scores[places]), kind="stable")]
-            strong, weak = np.split(falling, [(len(falling) + 1) // 2])
+        counts = (scores > 0).sum(), (scores != 0).sum()
+        positive = round(n * counts[0] / counts[1]) if counts[1] else n
+        positive = min(max(positive, n - (scores < 0).sum()), (scores >= 0).sum())
+        for sign, share in ((1, positive), (-1, n - positive)):
+            places = np.flatnonzero(sign * scores > 0)
+            strong, weak = np.split(
+                places[np.argsort(-np.abs(scores[places]), kind="stable")], [(len(places) + 1) // 2]
+            )
+            weak = np.concatenate([weak, np.flatnonzero(scores == 0)]) if sign > 0 else weak
             most = min(len(strong), max(round(STRONG * share), share - len(weak)))
             kept[rng.choice(strong, most, replace=False)] = True
             kept[rng.choice(weak, share - most, replace=False)] = True
