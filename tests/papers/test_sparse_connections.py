@@ -224,13 +224,13 @@ def test_the_study_has_its_controls_and_is_drawn(monkeypatch, tmp_path):
     monkeypatch.setattr(study, "what_it_buys", lambda net, folder: packed.what_it_buys(net, folder, (1, 2), 2))
     found = study.sparse_connections(setup, RECIPE, tmp_path, seeds=(0, 1, 2))
     nets = found["runs"][0]
-    assert {"untrained", "dense", "none", "76 %", "26 %", "12 %", "random", "strongest", "magnitude", "scratch"} == set(
+    assert {*HOWS[1:], "untrained", "dense", "none", "none, a step less", "76 %", "26 %", "12 %", "scratch"} == set(
         nets
     )
     assert all(
         nets[name]["layers"] == nets["12 %"]["layers"] for name in ("random", "strongest", "magnitude", "scratch")
     )
-    assert nets["none"]["density"] == nets["dense"]["density"] == 1
+    assert nets["none"]["density"] == nets["dense"]["density"] == nets["none, a step less"]["density"] == 1
     assert json.loads(as_json(found)) and found["size"]["bytes"]["packed"] < found["size"]["bytes"]["dense"]
     for claim in study.CLAIMS:
         value, low, high = claim.difference(found)
