@@ -219,6 +219,17 @@ def test_the_scorecard_shows_both_scales_and_why_something_is_not_tested(tmp_pat
     assert "†" in first and "†" not in second and "*not tested*: the data need a key" in second
 
 
+def test_the_paragraph_counts_each_row_once(tmp_path):
+    write(tmp_path, SEEN | {"ours": [85, 84, 86]})
+    never = replace(CLAIM, name="C3", ours=None, study="", why="no data")
+    open_ = replace(CLAIM, name="C2", at_least=None, difference=lambda r: [10, 9, 11])
+    text = claims.answers(judge("lite", tmp_path, [CLAIM, open_, never]), ["robust"])
+    assert text == (
+        "- **Robust.** 2 of 3 claims were tested. More than the comparison? *yes* in 1 (C1), *inconclusive* in 1 (C2)."
+        " The number or bar was reached in 0 of 1."
+    )
+
+
 def test_an_ending_has_the_rows_that_were_asked_for():
     with pytest.raises(DataError, match="claims Z9: there are"):
         claims.ending("Z9")
