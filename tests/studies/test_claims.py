@@ -7,7 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from deepid_lite.cli.main import app
 from deepid_lite.errors import DataError
 from deepid_lite.registry import SECTIONS, STUDIES, Claim, Estimate
 from deepid_lite.results import load_result, recorded
@@ -217,6 +219,16 @@ def test_the_scorecard_shows_both_scales_and_why_something_is_not_tested(tmp_pat
     first, second = claims.table([replace(CLAIM, leans_on_lbp=True), never], tmp_path).splitlines()[2:]
     assert "95.0 (94.0" in first and "85.0 (84.0" in first and "**missed**" in first and "**yes**" in first
     assert "†" in first and "†" not in second and "*not tested*: the data need a key" in second
+
+
+def test_the_command_prints_both_answers_of_both_scales(tmp_path):
+    text = CliRunner().invoke(app, ["claims"]).stdout
+    for claim in CLAIMS:
+        assert f"{claim.name:<4} {claim.statement}" in text and claim.rule() in text
+    assert text.count("     reference ") == text.count("     lite ") == len(CLAIMS)
+    write(tmp_path, SEEN)
+    own = CliRunner().invoke(app, ["claims", "--results", str(tmp_path)]).stdout
+    assert "     lite " in own and "     reference " not in own
 
 
 def test_the_paragraph_counts_each_row_once(tmp_path):
