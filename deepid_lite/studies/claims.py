@@ -13,9 +13,8 @@ from pathlib import Path
 
 from deepid_lite import registry
 from deepid_lite.errors import DataError
-from deepid_lite.files import read_json
 from deepid_lite.registry import SECTIONS, Estimate
-from deepid_lite.results import markdown_table, recorded
+from deepid_lite.results import markdown_table, read_record, recorded
 
 SCALES_OF_LOSS = {"points", "log-odds"}
 # answers from the worse to the better
@@ -104,7 +103,7 @@ def judge(scale="reference", folder=None, claims=None):
     if folder is not None and claims and not any(path.is_file() for path in paths.values()):
         raise DataError(f"{Path(folder) / scale}: no results there; give the --out of deepid reproduce")
     remedy = "restore it with git" if folder is None else "compute it again with deepid reproduce"
-    records = {study: read_json(path, remedy) for study, path in paths.items() if path.is_file()}
+    records = {study: read_record(path, remedy) for study, path in paths.items() if path.is_file()}
     return [_judge(claim, scale, records.get(claim.study), paths.get(claim.study), remedy) for claim in claims]
 
 

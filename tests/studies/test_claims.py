@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from deepid_lite.cli.main import app
 from deepid_lite.errors import DataError
 from deepid_lite.registry import SECTIONS, STUDIES, Claim, Estimate
-from deepid_lite.results import load_result, recorded
+from deepid_lite.results import load_result, recorded, sealed
 from deepid_lite.studies import claims
 from deepid_lite.studies.ablation_list import EXPERIMENTS
 from deepid_lite.studies.claims import as_text, differences, judge, more, number, paper_claims, theirs, values
@@ -87,7 +87,7 @@ def test_whether_it_is_more_than_the_comparison_follows_from_the_interval_of_the
 def write(folder, content, scale="lite", place="made.json"):
     path = folder / scale / place
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps({"scale": scale} | content))
+    path.write_text(content if isinstance(content, str) else json.dumps(sealed({"scale": scale} | content)))
 
 
 SEEN = {"ours": [95.04, 94, 96], "difference": [20, 15, 25]}
@@ -148,7 +148,7 @@ def test_a_folder_without_results_is_one_line(tmp_path, make):
         (SEEN | {"ours": {}}, "is no number"),
         (SEEN | {"ours": [95, 94]}, "no number with its interval"),
         (SEEN | {"ours": [95, 96, 94]}, "no number with its interval"),
-        ('{"scale": "lite", "ours": [NaN, 1, 2], "difference": [1, 1, 1]}', "no number with its interval"),
+        ('{"scale": "lite", "ours": [NaN, 1, 2], "difference": [1, 1, 1]}', "not as it was recorded"),
         (SEEN | {"scale": "reference"}, "its scale is 'reference'"),
     ],
 )
