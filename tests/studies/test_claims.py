@@ -2,13 +2,17 @@
 
 import json
 import math
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from deepid_lite.cli.main import app
 from deepid_lite.errors import DataError
 from deepid_lite.registry import SECTIONS, STUDIES, Claim, Estimate
-from deepid_lite.results import load_result, recorded
+from deepid_lite.results import load_result, recorded, sealed
 from deepid_lite.studies import claims
 from deepid_lite.studies.ablation_list import EXPERIMENTS
 from deepid_lite.studies.claims import as_text, differences, judge, more, number, paper_claims, theirs, values
@@ -18,6 +22,7 @@ CLAIM = Claim(
     "C1", "It sees.", "Fig. 1", "95 %", section="robust", kind="baseline", against="LBP", study="made", at_least=90,
     margin=10, interval="pairs", ours=lambda r: r["ours"], difference=lambda r: r["difference"],
 )  # fmt: skip
+ROOT = Path(__file__).parents[2]
 RECORDED = [
     (c, scale) for c in CLAIMS if c.ours for scale in ("lite", "reference") if recorded(c.study, scale).is_file()
 ]
@@ -82,7 +87,7 @@ def test_whether_it_is_more_than_the_comparison_follows_from_the_interval_of_the
 def write(folder, content, scale="lite", place="made.json"):
     path = folder / scale / place
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps({"scale": scale} | content))
+    path.write_text(content if isinstance(content, str) else json.dumps(sealed({"scale": scale} | content)))
 
 
 SEEN = {"ours": [95.04, 94, 96], "difference": [20, 15, 25]}
@@ -143,7 +148,7 @@ def test_a_folder_without_results_is_one_line(tmp_path, make):
         (SEEN | {"ours": {}}, "is no number"),
         (SEEN | {"ours": [95, 94]}, "no number with its interval"),
         (SEEN | {"ours": [95, 96, 94]}, "no number with its interval"),
-        ('{"scale": "lite", "ours": [NaN, 1, 2], "difference": [1, 1, 1]}', "no number with its interval"),
+        ('{"scale": "lite", "ours": [NaN, 1, 2], "difference": [1, 1, 1]}', "not as it was recorded"),
         (SEEN | {"scale": "reference"}, "its scale is 'reference'"),
     ],
 )
@@ -216,8 +221,89 @@ def test_the_scorecard_shows_both_scales_and_why_something_is_not_tested(tmp_pat
     assert "†" in first and "†" not in second and "*not tested*: the data need a key" in second
 
 
+def test_the_command_prints_both_answers_of_both_scales(tmp_path):
+    text = CliRunner().invoke(app, ["claims"]).stdout
+    for claim in CLAIMS:
+        assert f"{claim.name:<4} {claim.statement}" in text and claim.rule() in text
+    assert text.count("     reference ") == text.count("     lite ") == len(CLAIMS)
+    write(tmp_path, SEEN)
+    own = CliRunner().invoke(app, ["claims", "--results", str(tmp_path)]).stdout
+    assert "     lite " in own and "     reference " not in own
+
+
+def test_the_paragraph_counts_each_row_once(tmp_path):
+    write(tmp_path, SEEN | {"ours": [85, 84, 86]})
+    never = replace(CLAIM, name="C3", ours=None, study="", why="no data")
+    open_ = replace(CLAIM, name="C2", at_least=None, difference=lambda r: [10, 9, 11])
+    text = claims.answers(judge("lite", tmp_path, [CLAIM, open_, never]), ["robust"])
+    assert text == (
+        "- **Robust.** 2 of 3 claims were tested. More than the comparison? *yes* in 1 (C1), *inconclusive* in 1 (C2)."
+        " The number or bar was reached in 0 of 1."
+    )
+
+
 def test_an_ending_has_the_rows_that_were_asked_for():
     with pytest.raises(DataError, match="claims Z9: there are"):
         claims.ending("Z9")
     names = [claim.name for claim in CLAIMS[:3]][::-1]
     assert [row.split("**")[1] for row in claims.ending(*names).splitlines()[2:]] == names
+
+
+# the rules of the book
+
+
+def rules():
+    """{name: (dagger, bar, comparison, margin, interval)}, the cells of the tables of book/rules.md."""
+    rows = {}
+    for line in (ROOT / "book" / "rules.md").read_text(encoding="utf-8").splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 7 and (row := re.fullmatch(r"([CDVO]\d+)( †)?", cells[0])):
+            rows[row[1]] = (bool(row[2]), *cells[3:])
+    return rows
+
+
+RULES = rules()
+NUMBER = r"-?\d+(?:\.\d+)?"
+
+
+def bar_of(text):
+    """at_least, at_most and between as a cell has them, and whether the bar is ours."""
+    text, *_ = text.split(";")
+    found = [float(n) for n in re.findall(NUMBER, text)]
+    ends = {"at least": (found[0] if len(found) == 1 else tuple(found), None, None) if found else None,
+            "at most": (None, found[0], None) if found else None,
+            "from": (None, None, tuple(found))}  # fmt: skip
+    kind = re.search("at least|at most|from", text)
+    return (*(ends[kind[0]] if kind and "no number" not in text else (None, None, None)), "(ours)" in text)
+
+
+def margin_of(text):
+    """margin, times and log_odds as a cell has them."""
+    if text.startswith("none"):
+        return None, 1.0, False
+    if text.startswith("three times"):
+        return 0.0, 3.0, False
+    found = float(re.search(NUMBER, text)[0])
+    return -found if "may exceed" in text else found, 1.0, "log-odds" in text or "both scales" in text
+
+
+@pytest.mark.parametrize("claim", CLAIMS, ids=lambda claim: claim.name)
+def test_a_registered_rule_is_that_of_the_book(claim):
+    dagger, bar, comparison, margin, interval = RULES[claim.name]
+    assert claim.leans_on_lbp == dagger
+    assert ("*not tested*" in interval) == bool(claim.why)
+    if "*not tested*" in interval and not bar:
+        return  # nothing to measure: no rule
+    assert (claim.at_least, claim.at_most, claim.between, claim.own_bar) == bar_of(bar)
+    assert (claim.margin, claim.times, claim.log_odds) == margin_of(margin)
+    assert f"({claim.kind})" in comparison
+    assert claim.why or interval.startswith(claim.interval)
+
+
+def test_the_book_has_a_rule_for_each_claim_and_of_each_table_and_figure_of_the_paper():
+    assert list(RULES) == [*(f"C{n}" for n in range(1, 33)), *(f"D{n}" for n in range(1, 6)),
+                           *(f"V{n}" for n in range(1, 4)), *(f"O{n}" for n in range(1, 4))]  # fmt: skip
+    text = (ROOT / "book" / "rules.md").read_text(encoding="utf-8")
+    judged = text[text.index("## Where each table and figure") : text.index("(sec-rules-history)=")]
+    for entry in [*(f"Table {n}" for n in range(1, 5)), *(f"Fig. {n}" for n in range(1, 18))]:
+        assert re.search(rf"{re.escape(entry)}(?!\d)", judged), entry
