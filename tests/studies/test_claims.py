@@ -226,7 +226,7 @@ def test_the_command_prints_both_answers_of_both_scales(tmp_path):
     for claim in CLAIMS:
         assert f"{claim.name:<4} {claim.statement}" in text and claim.rule() in text
     assert text.count("     reference ") == text.count("     lite ") == len(CLAIMS)
-    write(tmp_path, SEEN)
+    write(tmp_path, SEEN, place="ensemble.json")
     own = CliRunner().invoke(app, ["claims", "--results", str(tmp_path)]).stdout
     assert "     lite " in own and "     reference " not in own
 
