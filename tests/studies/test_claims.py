@@ -100,7 +100,7 @@ def test_results_are_read_from_a_folder_of_reproduce(tmp_path):
     text = as_text([[found]])
     assert f"rule: {CLAIM.rule()}" in text and "PASSED" in text and "YES" in text
     assert "95.0 (94.0 to 96.0) %" in text
-    assert "+20.0 (15.0 to 25.0) points, against LBP (baseline), 75.0 %" in text
+    assert "+20.0 (15.0 to 25.0) points; LBP (baseline): 75.0 %" in text
 
 
 def test_results_of_an_ablation_are_read_where_reproduce_puts_them(tmp_path):
@@ -210,6 +210,14 @@ def test_the_comparisons_number_is_ours_and_the_difference(tmp_path, down):
         (found,) = judge("lite", tmp_path, [replace(CLAIM, smaller=down, times=times, log_odds=True)])
         assert theirs(found) == pytest.approx(other)
         assert "in log-odds" in differences(found) and "40 % " in values(found)
+
+
+def test_of_losses_it_says_what_ours_would_be(tmp_path):
+    write(tmp_path, SEEN)
+    (found,) = judge("lite", tmp_path, [replace(CLAIM, against="LBP's loss")])
+    assert claims.compared(found) == "with LBP's loss ours: 75.0 %"
+    (found,) = judge("lite", tmp_path, [replace(CLAIM, times=3)])
+    assert claims.compared(found, " (null)") == "3 times LBP (null): 25.0 %"
 
 
 def test_the_scorecard_shows_both_scales_and_why_something_is_not_tested(tmp_path):
