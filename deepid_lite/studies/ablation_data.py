@@ -15,7 +15,7 @@ from deepid_lite.verification import pipeline
 from deepid_lite.verification.benchmarks import benchmark
 from deepid_lite.verification.pairs import Pairs, make_pairs, pairs_a_fold
 
-WATCHED = 3000  # images at most that fit Joint Bayesian while a net is trained
+FITTED, WATCHED = 6000, 2000  # held-out images at most that fit Joint Bayesian at the end of a training, and during it
 WATCHED_PAIRS = 100  # genuine ones a fold
 
 
@@ -104,7 +104,10 @@ class Crops:
     def __init__(self, parts):
         self.parts, self.name, self.found = parts, None, {}
         labels = parts.held_out.labels
-        self.trials = {"held_out": held_out_trial(labels), "watched": held_out_trial(labels, WATCHED_PAIRS, WATCHED)}
+        self.trials = {
+            "held_out": held_out_trial(labels, most=FITTED),
+            "watched": held_out_trial(labels, WATCHED_PAIRS, WATCHED),
+        }
 
     def with_test(self, faces, pairs):
         """Also the test set: Joint Bayesian is fitted on all held-out people then."""

@@ -59,12 +59,11 @@ def _steps_done(folder, last):
     return tensors.load(checkpoint)[1].get("step", 0) if checkpoint.is_file() else 0
 
 
-def watched(net, crops, trial):
+def watched(net, crops, trial, precision="fp32"):
     """Accuracy in percent of the last layer by Joint Bayesian, of pictures without their mirrors: quick, to compare
     one moment of a training with the next."""
-    of_fit, of_compared = (
-        extract(net, crops[i], flip=False, layer=max(net.heads)) for i in (trial.fit, trial.compared)
-    )
+    options = {"flip": False, "layer": max(net.heads), "precision": precision}
+    of_fit, of_compared = (extract(net, crops[which], **options) for which in (trial.fit, trial.compared))
     scores = _joint_bayesian(net, of_fit, trial.people, of_compared, trial.pairs)["joint_bayesian"]
     return 100 * verify(scores, trial.pairs).accuracy
 

@@ -77,20 +77,29 @@ def run_experiment(name, data="synthetic", root=None, out=None, preset="ablation
     if not result["nulls"]:
         result["nulls"]["held_out"] = _untrained(base, crops, "held_out")
         write_json(path, _summed_up(result))
-    for seed in range(base.seed, base.seed + max([seeds, *(extra.get("seeds", 0) for _, extra in tried.values())])):
-        for variant, (recipe, extra) in tried.items():  # seed by seed: a run cut short has all variants alike
-            runs = result["variants"].get(variant, {}).get("runs", {})
-            if str(seed) in runs or seed >= base.seed + max(seeds, extra.get("seeds", 0)):
-                continue
-            log.info("%s, seed %d: training in %s", variant, seed, _folder(out, variant, seed))
-            run = _run(crops, dataclasses.replace(recipe, seed=seed), extra, _folder(out, variant, seed), device)
-            found = {"changes": experiment.variants[variant], "recipe": dataclasses.asdict(recipe)}
-            result["variants"][variant] = {**found, "runs": {**runs, seed: run}}
-            result = json.loads(json.dumps(result))
-            write_json(path, _summed_up(result))
+    for variant, seed in _turns(tried, base.seed, seeds):
+        (recipe, extra), runs = tried[variant], result["variants"].get(variant, {}).get("runs", {})
+        if str(seed) in runs:
+            continue
+        log.info("%s, seed %d: training in %s", variant, seed, _folder(out, variant, seed))
+        run = _run(crops, dataclasses.replace(recipe, seed=seed), extra, _folder(out, variant, seed), device)
+        found = {"changes": experiment.variants[variant], "recipe": dataclasses.asdict(recipe)}
+        result["variants"][variant] = {**found, "runs": {**runs, seed: run}}
+        result = json.loads(json.dumps(result))
+        write_json(path, _summed_up(result))
     if test:
         _test(result, path, tried, base, crops, data, root, None if test is True else test)
     return json.loads(json.dumps(_summed_up(result)))
+
+
+def _turns(tried, first, seeds):
+    """[(variant, seed)] in the order of training: region by region, and there seed by seed.
+
+    So a run that is cut short has trained all variants of a region alike, and a region is cut once.
+    """
+    regions = list(dict.fromkeys(recipe.region for recipe, _ in tried.values()))
+    turns = [(name, first + n) for name, (_, extra) in tried.items() for n in range(max(seeds, extra.get("seeds", 0)))]
+    return sorted(turns, key=lambda turn: (regions.index(tried[turn[0]][0].region), turn[1]))
 
 
 def _folder(out, variant, seed):
@@ -168,7 +177,11 @@ def _run(crops, recipe, extra, folder, device):
     all_crops = crops.of("net", recipe.region)
     images, labels = all_crops if mine.all() else all_crops[mine], renumber(faces.labels[mine])
     trial = crops.trials["watched"]
-    net, curve = trained(images, labels, recipe, folder, device, faces.data_hash, lambda n: watched(n, held_out, trial))
+
+    def watch(net):
+        return watched(net, held_out, trial, recipe.precision)
+
+    net, curve = trained(images, labels, recipe, folder, device, faces.data_hash, watch)
     start, seen = time.process_time(), recipe.epochs * (len(labels) // recipe.batch_size) * recipe.batch_size
     return {
         "images": len(labels),

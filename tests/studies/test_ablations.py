@@ -145,6 +145,13 @@ def test_a_variant_may_ask_for_more_seeds(tiny, tmp_path, parts, monkeypatch):
     assert list(found["two"]["runs"]) == ["0", "1"] and list(found["one"]["runs"]) == ["0"]
 
 
+def test_a_region_is_cut_once_and_otherwise_all_variants_of_a_seed_come_first(tiny):
+    eyes = varied(recipes.read_recipe(tiny), {"region": "eyes and nose"})
+    whole = recipes.read_recipe(tiny)
+    tried = {"a": (whole, {}), "b": (eyes, {}), "c": (whole, {"seeds": 3})}
+    assert ablations._turns(tried, 5, 2) == [("a", 5), ("c", 5), ("a", 6), ("c", 6), ("c", 7), ("b", 5), ("b", 6)]
+
+
 def test_the_test_set_is_not_read_before_it_is_asked_for(tiny, tmp_path, parts, monkeypatch):
     asked = []
 
@@ -402,4 +409,4 @@ def test_the_papers_recipe_is_that_of_the_preset():
     changed = dataclasses.asdict(varied(recipes.read_recipe("ablation"), EXPERIMENTS["recipes"].variants["paper's"]))
     paper = dataclasses.asdict(recipes.read_recipe("paper"))
     differ = {key for key in paper if paper[key] != changed[key]}
-    assert differ <= {"epochs", "net", "precision"} and not changed["net"]["batch_norm"]
+    assert differ <= {"epochs", "net", "precision", "lr"} and not changed["net"]["batch_norm"]
