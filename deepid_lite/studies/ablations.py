@@ -18,12 +18,12 @@ import numpy as np
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.splits import renumber
-from deepid_lite.files import read_json, write_json
+from deepid_lite.files import write_json
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets import recipe as recipes
 from deepid_lite.nets.training_log import minutes_of
 from deepid_lite.neurons.untrained import untrained_net
-from deepid_lite.results import provenance
+from deepid_lite.results import provenance, read_record, sealed
 from deepid_lite.studies.ablation_data import Crops, held_out_trial, load_parts, load_test, some_images, some_people
 from deepid_lite.studies.ablation_list import EXPERIMENTS
 from deepid_lite.studies.ablation_nets import attached, mean_of, measure, trained, watched
@@ -76,7 +76,7 @@ def run_experiment(name, data="synthetic", root=None, out=None, preset="ablation
     crops = Crops(parts)
     if not result["nulls"]:
         result["nulls"]["held_out"] = _untrained(base, crops, "held_out")
-        write_json(path, _summed_up(result))
+        write_json(path, sealed(_summed_up(result)))
     for variant, seed in _turns(tried, base.seed, seeds):
         (recipe, extra), runs = tried[variant], result["variants"].get(variant, {}).get("runs", {})
         if str(seed) in runs:
@@ -86,7 +86,7 @@ def run_experiment(name, data="synthetic", root=None, out=None, preset="ablation
         found = {"changes": experiment.variants[variant], "recipe": dataclasses.asdict(recipe)}
         result["variants"][variant] = {**found, "runs": {**runs, seed: run}}
         result = json.loads(json.dumps(result))
-        write_json(path, _summed_up(result))
+        write_json(path, sealed(_summed_up(result)))
     if test:
         _test(result, path, tried, base, crops, data, root, None if test is True else test)
     return json.loads(json.dumps(_summed_up(result)))
@@ -230,7 +230,7 @@ def _test(result, path, tried, base, crops, data, root, test):
                 net, _ = nets.load_net(_folder(path.parent, variant, seed) / "weights.safetensors")
                 whole = _whole(net, crops, dataclasses.replace(recipe, seed=int(seed)), extra)
                 run["test"] = measure(whole, *crops.to_compare("test", recipe.region))
-                write_json(path, _summed_up(result))
+                write_json(path, sealed(_summed_up(result)))
 
 
 def _summed_up(result):
@@ -278,9 +278,9 @@ def _begun(path, name, experiment, base, data, parts, share):
         fresh = {"scale": scale, "statement": experiment.statement, **identity}
         fresh |= _sizes(held_out_trial(parts.held_out.labels).pairs)
         fresh |= {**provenance(), "nulls": {}, "variants": {}}
-        write_json(path, fresh)
+        write_json(path, sealed(fresh))
         return fresh
-    found = read_json(path, "take another folder")
+    found = read_record(path, "take another folder")
     try:
         other = [key for key, value in json.loads(json.dumps(identity)).items() if found.get(key) != value]
         commit, variants = found["commit"], {} if other else found["variants"]

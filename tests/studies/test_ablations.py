@@ -13,6 +13,7 @@ from deepid_lite.faces.regions import REGIONS
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets import recipe as recipes
 from deepid_lite.nets.training import TwoSignalObjective, train
+from deepid_lite.results import read_record, sealed
 from deepid_lite.studies import ablation_nets, ablations, comparisons
 from deepid_lite.studies.ablation_data import Crops, Parts, held_out_trial, load_test, some_images, some_people
 from deepid_lite.studies.ablation_list import EXPERIMENTS, Experiment
@@ -77,7 +78,7 @@ def test_it_trains_measures_and_goes_on(tiny, tmp_path, parts, counted):
     found = run(tiny, tmp_path / "out", parts, seeds=2)
     assert counted[1:] == [("with", 0, 60), ("few", 0, 36), ("with", 1, 60), ("without", 1, 60), ("few", 1, 36)]
     path = tmp_path / "out" / "result.json"
-    assert found == json.loads(path.read_text()) == run(tiny, tmp_path / "out", parts, seeds=2) and len(counted) == 6
+    assert found == read_record(path, "") == run(tiny, tmp_path / "out", parts, seeds=2) and len(counted) == 6
     assert found["variants"]["without"]["runs"]["0"] == first["variants"]["without"]["runs"]["0"]
     assert found["scale"] == "reference" and found["data_hash"] == "hash 1" and found["statement"] == SHORT.statement
     assert found["variants"]["few"]["people"] == 6 and found["variants"]["with"]["recipe"]["weight"] == 0.05
@@ -238,9 +239,11 @@ def test_results_of_others_are_refused(tiny, tmp_path, parts, monkeypatch):
         ablations._test(json.loads(before) | {"test": {}}, out / "result.json", {}, None, Crops(parts), "", None, None)
     assert (out / "result.json").read_text() == before
     edited = json.loads(before)
+    del edited["digest"]
     for text, says in ((before[:100], "not valid JSON"), ("[]", "holds a list"),
-                       (json.dumps(edited | {"variants": [1]}), "damaged"),
-                       (json.dumps(edited | {"variants": {"few": None}}), "damaged")):  # fmt: skip
+                       (json.dumps(edited), "not as it was recorded"),
+                       (json.dumps(sealed(edited | {"variants": [1]})), "damaged"),
+                       (json.dumps(sealed(edited | {"variants": {"few": None}})), "damaged")):  # fmt: skip
         (out / "result.json").write_text(text)
         with pytest.raises(DataError, match=f"result.json: {says}.*take another folder"):
             run(tiny, out, parts)
