@@ -8,8 +8,8 @@ from deepid_lite.registry import SECTIONS, Estimate
 from deepid_lite.results import markdown_table
 from deepid_lite.studies.judging import ANSWERS, Verdict, judge, more, number, on_both_scales, paper_claims
 
-__all__ = ["Verdict", "answers", "as_text", "differences", "ending", "judge", "more", "number", "paper_claims",
-           "scorecard", "table", "theirs", "values"]  # fmt: skip
+__all__ = ["Verdict", "answers", "as_text", "compared", "differences", "ending", "judge", "more", "number",
+           "paper_claims", "scorecard", "table", "theirs", "values"]  # fmt: skip
 
 
 def ending(*names, folder=None):
@@ -94,8 +94,15 @@ def differences(v):
         return f"{_signed(found['points'], _form(claim))}{points}, {_signed(found['log-odds'], '{:.2f}')} in log-odds"
 
     text = _joined(v.difference, of_place) if not on_both_scales(v.difference) else of_place(v.difference)
-    times = f"{claim.times:g} times " * (claim.times != 1)
-    return f"{text}, against {times}{claim.against} ({claim.kind}), {_joined(theirs(v), lambda x: _plain(claim, x))}"
+    return f"{text}; {compared(v, f' ({claim.kind})')}"
+
+
+def compared(v, kind=""):
+    """The comparison with its number: "3 times LBP: 0.1 %"; where losses of accuracies are compared, ours with it."""
+    claim, number = v.claim, _joined(theirs(v), lambda x: _minus(v.claim.unit.format(x)))
+    if "loss" in claim.against and "%" in claim.unit:
+        return f"with {claim.against}{kind} ours: {number}"
+    return f"{f'{claim.times:g} times ' * (claim.times != 1)}{claim.against}{kind}: {number}"
 
 
 def theirs(v):
@@ -119,10 +126,6 @@ def _joined(found, text):
 
 def _form(claim):
     return re.search("{.*?}", claim.unit)[0]
-
-
-def _plain(claim, value):
-    return _minus(claim.unit.format(value))
 
 
 def _text(claim, found):
