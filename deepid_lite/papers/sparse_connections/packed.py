@@ -56,7 +56,7 @@ def load_packed(path=None):
             raise DataError(f"{path}: {why}; it is damaged, write it again")
         weights[f"{layer}.parametrizations.weight.0.kept"] = kept
         weights[f"{layer}.parametrizations.weight.original"] = torch.zeros(own.shape)
-        weights[f"{layer}.parametrizations.weight.original"][kept] = torch.as_tensor(values)
+        weights[f"{layer}.parametrizations.weight.original"][kept] = torch.as_tensor(values).float()
     put_weights(net, weights, path)
     return net.eval()
 
