@@ -27,6 +27,7 @@ def test_a_picture_is_described(picture, tmp_path, capsys):
     attributes(picture, tmp_path / "found.json")
     said = capsys.readouterr().out
     found = json.loads((tmp_path / "found.json").read_text())
+    found.pop("digest", None)  # the seal of a file
     assert set(found) == set(ATTRIBUTES) and found["sunglasses"] > 0
     assert said.startswith(str(picture)) and "sunglasses" in said
     assert all((name.replace("_", " ") in said) == (found[name] > 0) for name in ("sunglasses", "hat", "bald"))
