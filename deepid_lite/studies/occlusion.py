@@ -161,7 +161,8 @@ def _swept(setup, conditions, folder, precision, with_lbp, per_fold, most, setti
         return {f"FC-{n}": setup.features("held_out", n) for n in setup.model.net.heads}
 
     def of_members():
-        return {"ensemble": np.concatenate([setup.with_model(m).features("held_out") for m in members], axis=1)}
+        of_each = [setup.with_model(m, precision).features("held_out") for m in members]
+        return {"ensemble": np.concatenate(of_each, axis=1)}
 
     limit = {"most": most} if most else {}
     methods = {"lbp": robustness.high_dimensional_lbp(held_out, **limit)} if with_lbp else {}
