@@ -236,11 +236,12 @@ def test_results_of_others_are_refused(tiny, tmp_path, parts, monkeypatch):
         patch.setattr(ablations, "VERSION", 0)
         with pytest.raises(DataError, match="of another code .commit"):
             run(tiny, out, parts)
-    with pytest.raises(DataError, match="tested on another set"):
-        ablations._test(json.loads(before) | {"test": {}}, out / "result.json", {}, None, Crops(parts), "", None, None)
     assert (out / "result.json").read_text() == before
     edited = json.loads(before)
     del edited["digest"]
+    (out / "result.json").write_text(json.dumps(sealed(edited | {"test": {"hash": "of others"}})))
+    with pytest.raises(DataError, match="tested on another set"):
+        run(tiny, out, parts, only=["few"], test=True)
     for text, says in ((before[:100], "not valid JSON"), ("[]", "holds a list"),
                        (json.dumps(edited), "not as it was recorded"),
                        (json.dumps(sealed(edited | {"variants": [1]})), "damaged"),
