@@ -8,8 +8,8 @@ from deepid_lite.registry import SECTIONS, Estimate
 from deepid_lite.results import markdown_table
 from deepid_lite.studies.judging import ANSWERS, Verdict, judge, more, number, on_both_scales, paper_claims
 
-__all__ = ["Verdict", "answers", "as_text", "differences", "ending", "judge", "more", "number", "paper_claims",
-           "scorecard", "table", "theirs", "values"]  # fmt: skip
+__all__ = ["Verdict", "answers", "as_text", "compared", "differences", "ending", "judge", "more", "number",
+           "paper_claims", "scorecard", "table", "theirs", "values"]  # fmt: skip
 
 
 def ending(*names, folder=None):
@@ -35,7 +35,7 @@ def table(claims, folder=None):
         both = [f"**{found.number}**{bar}", f"**{found.more}**: {differences(found)}"]
         if found.why:
             both = [f"*not tested*: {found.why}", "*not tested*"]
-        rows.append([name, claim.paper, values(found), values(lite), *both])
+        rows.append([name, claim.paper, "; ".join([values(found), *_beside(found)]), values(lite), *both])
     header = ["claim", "paper", "reference", "lite", "number reached?", "more than the comparison?"]
     return markdown_table(header, rows)
 
@@ -72,7 +72,7 @@ def as_text(verdicts):
             else:
                 lines += [f"     {v.scale:<9}  {v.number.upper():<12}  {values(v)}"]
                 lines += [f"     {'':<9}  {v.more.upper():<12}  {differences(v)}"]
-            lines += [f"     {'':<9}  beside        {label}: {_text(claim, e)}" for label, e in v.beside.items()]
+            lines += [f"     {'':<9}  beside        {text}" for text in _beside(v)]
     return "\n".join(lines)
 
 
@@ -94,8 +94,20 @@ def differences(v):
         return f"{_signed(found['points'], _form(claim))}{points}, {_signed(found['log-odds'], '{:.2f}')} in log-odds"
 
     text = _joined(v.difference, of_place) if not on_both_scales(v.difference) else of_place(v.difference)
-    times = f"{claim.times:g} times " * (claim.times != 1)
-    return f"{text}, against {times}{claim.against} ({claim.kind}), {_joined(theirs(v), lambda x: _plain(claim, x))}"
+    return f"{text}; {compared(v, f' ({claim.kind})')}"
+
+
+def compared(v, kind=""):
+    """The comparison with its number: "3 times LBP: 0.1 %"; where losses of accuracies are compared, ours with it."""
+    claim, number = v.claim, _joined(theirs(v), lambda x: _minus(v.claim.unit.format(x)))
+    if "loss" in claim.against and "%" in claim.unit:
+        return f"with {claim.against}{kind} ours: {number}"
+    return f"{f'{claim.times:g} times ' * (claim.times != 1)}{claim.against}{kind}: {number}"
+
+
+def _beside(v):
+    """What is printed and not judged: "LBP: correlation 0.93 (0.91 to 0.94)"."""
+    return [f"{label}: {_joined(found, lambda x: _text(v.claim, x))}" for label, found in v.beside.items()]
 
 
 def theirs(v):
@@ -119,10 +131,6 @@ def _joined(found, text):
 
 def _form(claim):
     return re.search("{.*?}", claim.unit)[0]
-
-
-def _plain(claim, value):
-    return _minus(claim.unit.format(value))
 
 
 def _text(claim, found):
