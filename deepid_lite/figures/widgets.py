@@ -71,3 +71,18 @@ def codes_widget(images, features, labels, threshold, start=(0, 1)):
         name = f"person {list(seen).index(label) + 1}, picture {seen[label]}"
         faces.append({"name": name, "person": label, "image": picture(image), "code": code.tobytes().hex()})
     return page("codes", {"faces": faces, "threshold": int(threshold), "start": list(start)})
+
+
+def threshold_widget(scores, same, bins=60, unit="nats"):
+    """Histograms of the scores (P,) of both kinds of pairs and a threshold to move: the two errors and the accuracy.
+
+    same: bool (P,). A pair is accepted from the threshold on. It starts at zero, or at the edge that is nearest.
+    Returns the HTML.
+    """
+    scores, same = np.asarray(scores, float), np.asarray(same, bool)
+    edges = np.linspace(*np.quantile(scores, [0.001, 0.999]), bins + 1)
+    edges -= edges[np.abs(edges).argmin()]  # one edge is at zero
+    inside = np.clip(scores, edges[0], np.nextafter(edges[-1], -np.inf))
+    genuine, impostor = (np.histogram(inside[kind], edges)[0].tolist() for kind in (same, ~same))
+    data = {"edges": np.round(edges, 1).tolist(), "genuine": genuine, "impostor": impostor, "unit": unit}
+    return page("threshold", data | {"start": int(np.abs(edges).argmin())})

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from docutils import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
@@ -147,6 +148,16 @@ def test_chapter(name):
         assert not re.search(r"^\s*[%!]", cell.source, re.M), f"no magics:\n{cell.source}"
 
 
+@pytest.mark.parametrize("name", [*chapters()[:7], "systems"])
+def test_code_fits_the_column_and_tables_have_captions(name):
+    for cell in read_chapter(name).cells:
+        if cell.cell_type == "code":
+            wide = [row for row in cell.source.split("\n") if len(row) > 76]
+            assert not wide, f"at 1280 pixels the column holds 76 characters: {wide[0]}"
+            tables = len(re.findall(r"\bmarkdown_table\(", cell.source))
+            assert cell.source.count("caption=") >= tables, f"a table without a caption:\n{cell.source}"
+
+
 @pytest.mark.parametrize("name", chapters())
 def test_chapter_ends_with_a_quiz_of_three_to_five_questions(name):
     blocks = [
@@ -236,6 +247,19 @@ def test_execution_key_follows_package_results_and_constraints(tmp_path, monkeyp
         (tmp_path / name).write_text("2", encoding="utf-8")
         keys.add(deepid_book.execution_key())
     assert len(keys) == 5
+
+
+def test_a_line_above_a_table_becomes_its_caption():
+    def page(words):
+        table = nodes.table("", nodes.tgroup("", cols=1))
+        return nodes.section("", nodes.paragraph("", "", nodes.Text(words), nodes.emphasis("", "x")), table), table
+
+    section, table = page("Table: What ")
+    deepid_book.caption_tables(None, section, "page")
+    assert section.children == [table] and isinstance(table[0], nodes.title) and table[0].astext() == "What x"
+    section, table = page("The table: what ")
+    deepid_book.caption_tables(None, section, "page")
+    assert len(section) == 2 and len(table) == 1
 
 
 def test_mends_change_a_page_once_and_leave_the_rest():
