@@ -254,7 +254,8 @@ def claims(
     """What the paper claims, by which rule it is judged, and both answers: number reached? more than the comparison?"""
     from deepid_lite.studies.claims import as_text, judge
 
-    say(as_text([judge(each, results) for each in ([scale] if scale else ["reference", "lite"])]))
+    there = [each for each in ("reference", "lite") if results is None or (results / each).is_dir()]
+    say(as_text([judge(each, results) for each in ([scale] if scale else there or ["lite"])]))
 
 
 def run():

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from deepid_lite.errors import DataError
 from deepid_lite.figures.style import save_figure
-from deepid_lite.files import read_json, write_json
+from deepid_lite.files import write_json
 from deepid_lite.registry import FIGURES, STUDIES, load
-from deepid_lite.results import provenance
+from deepid_lite.results import provenance, read_record, sealed
 from deepid_lite.studies import ablations
 from deepid_lite.studies import setup as setups
 from deepid_lite.verification.model import weights_hash
@@ -71,7 +71,7 @@ def result_of(study, setup, path, fresh=False):
     marks = {"model_hash": _model_hash(setup), "test_hash": setup.test.data_hash[:16]}
     here = {**marks, "commit": provenance()["commit"]}
     if path.is_file() and not fresh:
-        stored = read_json(path, "add --fresh to compute it again")
+        stored = read_record(path, "add --fresh to compute it again")
         other = [key for key, value in here.items() if stored.get(key) != value]
         if other:
             raise DataError(f"{path}: made with another {', '.join(other)}; add --fresh or choose another --out")
@@ -79,7 +79,7 @@ def result_of(study, setup, path, fresh=False):
     start = time.perf_counter()
     found = STUDIES[study](setup)
     result = {**found, **marks, "seconds": round(time.perf_counter() - start, 1), **provenance()}
-    write_json(path, result)
+    write_json(path, sealed(result))
     return result
 
 

@@ -19,14 +19,14 @@ import torch
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import by_name, crop
 from deepid_lite.faces.splits import renumber
-from deepid_lite.files import read_json, write_json
+from deepid_lite.files import write_json
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets import recipe as recipes
 from deepid_lite.nets.training import train
 from deepid_lite.nets.training_log import minutes_of
 from deepid_lite.neurons.sparsity import picture, rounded, sparsity_of_runs, summary
 from deepid_lite.neurons.untrained import null_models
-from deepid_lite.results import provenance
+from deepid_lite.results import provenance, read_record, sealed
 from deepid_lite.studies.ablation_list import EXPERIMENTS
 from deepid_lite.studies.comparisons import packed
 from deepid_lite.verification import pipeline
@@ -96,7 +96,7 @@ def run_experiment(name, data="synthetic", root=None, out=None, preset="ablation
     _check_stored(out / "result.json", result["variants"], tried)
     if result["null"] is None:
         result["null"] = _untrained(base, parts, progress)
-        write_json(out / "result.json", result)
+        write_json(out / "result.json", sealed(result))
     for variant, (recipe, extra) in tried.items():
         if variant in result["variants"]:
             continue
@@ -108,7 +108,7 @@ def run_experiment(name, data="synthetic", root=None, out=None, preset="ablation
             **model.card,
             "layers": measure(model, parts, progress),
         }
-        write_json(out / "result.json", result)
+        write_json(out / "result.json", sealed(result))
     return json.loads(json.dumps(result))
 
 
@@ -299,9 +299,9 @@ def _begun(path, name, experiment, base, data, parts):
         fresh = {"scale": scale, "statement": experiment.statement, **identity, "pairs": len(parts.pairs)}
         fresh["pairs_per_fold"] = np.unique(parts.pairs.fold, return_counts=True)[1].tolist()
         fresh |= {**provenance(), "null": None, "variants": {}}
-        write_json(path, fresh)
+        write_json(path, sealed(fresh))
         return fresh
-    found = read_json(path, "take another folder")
+    found = read_record(path, "take another folder")
     try:
         other = [key for key, value in json.loads(json.dumps(identity)).items() if found[key] != value]
         commit, variants, _ = found["commit"], found["variants"], found["null"]

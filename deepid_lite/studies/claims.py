@@ -13,9 +13,8 @@ from pathlib import Path
 
 from deepid_lite import registry
 from deepid_lite.errors import DataError
-from deepid_lite.files import read_json
 from deepid_lite.registry import SECTIONS, Estimate
-from deepid_lite.results import markdown_table, recorded
+from deepid_lite.results import markdown_table, read_record, recorded
 
 SCALES_OF_LOSS = {"points", "log-odds"}
 # answers from the worse to the better
@@ -104,7 +103,7 @@ def judge(scale="reference", folder=None, claims=None):
     if folder is not None and claims and not any(path.is_file() for path in paths.values()):
         raise DataError(f"{Path(folder) / scale}: no results there; give the --out of deepid reproduce")
     remedy = "restore it with git" if folder is None else "compute it again with deepid reproduce"
-    records = {study: read_json(path, remedy) for study, path in paths.items() if path.is_file()}
+    records = {study: read_record(path, remedy) for study, path in paths.items() if path.is_file()}
     return [_judge(claim, scale, records.get(claim.study), paths.get(claim.study), remedy) for claim in claims]
 
 
@@ -170,12 +169,32 @@ def table(claims, folder=None):
     for lite, found in zip(judge("lite", folder, claims), judge("reference", folder, claims), strict=True):
         claim = found.claim
         name = f"**{claim.name}**{' †' * claim.leans_on_lbp} {claim.statement} ({claim.source})"
-        answers = [f"**{found.number}**, {claim.bar()}", f"**{found.more}**: {differences(found)}"]
+        bar = f": {claim.bar()}" * (claim.own_bar or claim.between is not None)
+        both = [f"**{found.number}**{bar}", f"**{found.more}**: {differences(found)}"]
         if found.why:
-            answers = [f"*not tested*: {found.why}", "*not tested*"]
-        rows.append([name, claim.paper, values(found), values(lite), *answers])
+            both = [f"*not tested*: {found.why}", "*not tested*"]
+        rows.append([name, claim.paper, values(found), values(lite), *both])
     header = ["claim", "paper", "reference", "lite", "number reached?", "more than the comparison?"]
     return markdown_table(header, rows)
+
+
+def answers(verdicts, sections=SECTIONS[:4]):
+    """A Markdown list for those who read one paragraph: section by section, how many rows have which answer."""
+    lines = []
+    for section in sections:
+        rows = [v for v in verdicts if v.claim.section == section]
+        tested = [v for v in rows if not v.why]
+        named = {word: [v.claim.name for v in tested if v.more == word] for word in ANSWERS[::-1]}
+        said = ", ".join(f"*{word}* in {len(names)} ({', '.join(names)})" for word, names in named.items() if names)
+        with_bar = [v for v in tested if v.number != "no number"]
+        reached = sum(v.number != "missed" for v in with_bar)
+        text = f"- **{section[0].upper()}{section[1:]}.** {len(tested)} of {len(rows)} claims were tested."
+        if tested:
+            text += f" More than the comparison? {said}."
+        if with_bar:
+            text += f" The number or bar was reached in {reached} of {len(with_bar)}."
+        lines.append(text)
+    return "\n".join(lines)
 
 
 def as_text(verdicts):

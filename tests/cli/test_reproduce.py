@@ -9,6 +9,7 @@ from samples import small_setup
 from deepid_lite import registry
 from deepid_lite.cli import reproduce
 from deepid_lite.errors import DataError
+from deepid_lite.results import sealed
 from deepid_lite.studies import ablations
 
 
@@ -73,6 +74,11 @@ def test_damaged_results_and_unknown_names_are_one_line(counted, tmp_path):
             reproduce.reproduce("count", "lite", tmp_path)
     for answer in ("1", None, 0, [], {}):
         path.write_text(json.dumps(json.loads(good) | {"answer": answer}))
+        with pytest.raises(DataError, match="count.json: not as it was recorded.*--fresh"):
+            reproduce.reproduce("count", "lite", tmp_path)
+        edited = json.loads(good) | {"answer": answer}
+        del edited["digest"]
+        path.write_text(json.dumps(sealed(edited)))
         with pytest.raises(DataError, match="count.json: fig0 cannot be drawn from it .*--fresh") as caught:
             reproduce.reproduce("fig0", "lite", tmp_path)
         assert "\n" not in str(caught.value)

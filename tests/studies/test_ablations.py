@@ -13,6 +13,7 @@ from deepid_lite.faces.regions import REGIONS
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets import recipe as recipes
 from deepid_lite.nets.training import TwoSignalObjective
+from deepid_lite.results import read_record, sealed
 from deepid_lite.studies import ablations as experiments
 from deepid_lite.studies import comparisons
 from deepid_lite.studies.ablation_list import EXPERIMENTS, Experiment
@@ -76,7 +77,7 @@ def test_it_trains_measures_and_goes_on(tiny, tmp_path, parts, counted):
     assert list(first["variants"]) == ["without"] and counted == [("without", 60)]
     found = run(tiny, tmp_path / "out", parts)
     assert counted == [("without", 60), ("with", 60), ("few", 36)], "a finished variant was trained again"
-    assert found == json.loads((tmp_path / "out" / "result.json").read_text()) == run(tiny, tmp_path / "out", parts)
+    assert found == read_record(tmp_path / "out" / "result.json", "") == run(tiny, tmp_path / "out", parts)
     assert len(counted) == 3 and found["variants"]["without"] == first["variants"]["without"]
     assert found["scale"] == "reference" and found["data_hash"] == "hash 1" and found["statement"] == SHORT.statement
     assert found["variants"]["few"]["people"] == 6 and found["variants"]["with"]["recipe"]["weight"] == 0.05
@@ -146,9 +147,11 @@ def test_results_of_others_are_refused(tiny, tmp_path, parts, monkeypatch):
             run(tiny, out, parts)
     assert (out / "result.json").read_text() == before
     edited = json.loads(before)
+    del edited["digest"]
     for text, says in ((before[:100], "not valid JSON"), ("[]", "holds a list"),
-                       (json.dumps(edited | {"variants": [1]}), "damaged"),
-                       (json.dumps(edited | {"variants": {"few": None}}), "damaged")):  # fmt: skip
+                       (json.dumps(edited), "not as it was recorded"),
+                       (json.dumps(sealed(edited | {"variants": [1]})), "damaged"),
+                       (json.dumps(sealed(edited | {"variants": {"few": None}})), "damaged")):  # fmt: skip
         (out / "result.json").write_text(text)
         with pytest.raises(DataError, match=f"result.json: {says}.*take another folder"):
             run(tiny, out, parts)

@@ -7,10 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
+from deepid_lite.cli.main import app
 from deepid_lite.errors import DataError
 from deepid_lite.registry import SECTIONS, STUDIES, Claim, Estimate
-from deepid_lite.results import load_result, recorded
+from deepid_lite.results import load_result, recorded, sealed
 from deepid_lite.studies import claims
 from deepid_lite.studies.ablation_list import EXPERIMENTS
 from deepid_lite.studies.claims import as_text, differences, judge, more, number, paper_claims, theirs, values
@@ -85,7 +87,7 @@ def test_whether_it_is_more_than_the_comparison_follows_from_the_interval_of_the
 def write(folder, content, scale="lite", place="made.json"):
     path = folder / scale / place
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(content if isinstance(content, str) else json.dumps({"scale": scale} | content))
+    path.write_text(content if isinstance(content, str) else json.dumps(sealed({"scale": scale} | content)))
 
 
 SEEN = {"ours": [95.04, 94, 96], "difference": [20, 15, 25]}
@@ -146,7 +148,7 @@ def test_a_folder_without_results_is_one_line(tmp_path, make):
         (SEEN | {"ours": {}}, "is no number"),
         (SEEN | {"ours": [95, 94]}, "no number with its interval"),
         (SEEN | {"ours": [95, 96, 94]}, "no number with its interval"),
-        ('{"scale": "lite", "ours": [NaN, 1, 2], "difference": [1, 1, 1]}', "no number with its interval"),
+        ('{"scale": "lite", "ours": [NaN, 1, 2], "difference": [1, 1, 1]}', "not as it was recorded"),
         (SEEN | {"scale": "reference"}, "its scale is 'reference'"),
     ],
 )
@@ -217,6 +219,27 @@ def test_the_scorecard_shows_both_scales_and_why_something_is_not_tested(tmp_pat
     first, second = claims.table([replace(CLAIM, leans_on_lbp=True), never], tmp_path).splitlines()[2:]
     assert "95.0 (94.0" in first and "85.0 (84.0" in first and "**missed**" in first and "**yes**" in first
     assert "†" in first and "†" not in second and "*not tested*: the data need a key" in second
+
+
+def test_the_command_prints_both_answers_of_both_scales(tmp_path):
+    text = CliRunner().invoke(app, ["claims"]).stdout
+    for claim in CLAIMS:
+        assert f"{claim.name:<4} {claim.statement}" in text and claim.rule() in text
+    assert text.count("     reference ") == text.count("     lite ") == len(CLAIMS)
+    write(tmp_path, SEEN)
+    own = CliRunner().invoke(app, ["claims", "--results", str(tmp_path)]).stdout
+    assert "     lite " in own and "     reference " not in own
+
+
+def test_the_paragraph_counts_each_row_once(tmp_path):
+    write(tmp_path, SEEN | {"ours": [85, 84, 86]})
+    never = replace(CLAIM, name="C3", ours=None, study="", why="no data")
+    open_ = replace(CLAIM, name="C2", at_least=None, difference=lambda r: [10, 9, 11])
+    text = claims.answers(judge("lite", tmp_path, [CLAIM, open_, never]), ["robust"])
+    assert text == (
+        "- **Robust.** 2 of 3 claims were tested. More than the comparison? *yes* in 1 (C1), *inconclusive* in 1 (C2)."
+        " The number or bar was reached in 0 of 1."
+    )
 
 
 def test_an_ending_has_the_rows_that_were_asked_for():
