@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from deepid_lite.errors import DataError
-from deepid_lite.studies.intervals import resampled
+from deepid_lite.studies.intervals import resampled, rightly
 
 
 class Difference(NamedTuple):
@@ -47,6 +47,17 @@ def unpacked(text, n_pairs):
     if not n_pairs <= len(found) < n_pairs + 8:
         raise DataError(f"right: {len(found)} bits for {n_pairs} pairs; the result is of other pairs, run it again")
     return found[:n_pairs].astype(bool)
+
+
+def decided(scores, pairs):
+    """Which pairs scores (P,) decide rightly, fold by fold, as text for a record that has `pairs_per_fold`."""
+    return packed(rightly(scores, pairs)[np.argsort(pairs.fold, kind="stable")])
+
+
+def decisions(result, *texts):
+    """What `decided` wrote into a record: ([bool (P,) of each text], fold (P,))."""
+    fold = folds_of(result)
+    return [unpacked(text, len(fold)) for text in texts], fold
 
 
 def right_of(result, kind="joint_bayesian", variants=None):

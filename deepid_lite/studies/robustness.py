@@ -110,7 +110,9 @@ class Method:
         self.verifiers = {}
 
     def fit(self):
-        """A verifier for each curve."""
+        """A verifier for each curve, once."""
+        if self.verifiers:
+            return
         rows = whole_people(self.held_out.labels, self.most)
         found = {c: f[rows] for c, f in self.known().items()} if self.known else self._described(rows)
         labels = self.held_out.labels[rows]
