@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from deepid_lite.results import load_result
+from deepid_lite.studies.comparisons import against
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 
@@ -71,3 +72,32 @@ def test_the_reference_net_is_quoted_alike_everywhere():
     assert f"Our one net has {record['accuracy']:.2f} % where the paper's has 98.70 %" in text
     assert f"rank-1 {found['rank1']:.1f} % against 95.0 %" in text
     assert f"DIR at 1 % FAR {found['dir_at_1_far']:.1f} % against 80.7 %" in text
+
+
+def test_what_chapter_12_says_of_the_ensemble():
+    """Its sentences on the reference record have no numbers; these are what they say."""
+    record, shipped = load_result("ensemble"), load_result("lfw_view2")
+    one, every = (record["curves"]["table"][at] for at in (0, -1))
+    views = [record["null"]["views"][at] for at in (0, -1)]
+
+    def gain(points, way):
+        first, last = (point[way]["accuracy"] for point in points)
+        return (last - first) / (100 - first)
+
+    real, hamming = "real joint_bayesian", "binary hamming"
+    assert gain((one, every), real) > gain(views, real), "different views carry some of the gain"
+    assert gain((one, every), hamming) <= gain(views, hamming), "by Hamming distance no more than the views"
+    assert gain((one, every), real) < 0.3, "our few nets remove a small part"
+    assert every["binary joint_bayesian"]["accuracy"] >= every[real]["accuracy"], "codes of all nets lose nothing"
+    assert shipped["accuracy"] > every[real]["accuracy"] - 0.5, "one net trained well is a good rival"
+    for key in ("rank1", "dir_at_1_far"):
+        found = [part["identification"][key] for part in (record["null"], record["system"], shipped)]
+        assert found == sorted(found), "the ensemble beats its first net, the shipped net both"
+
+
+def test_what_chapter_13_says_of_lambda():
+    """A large weight harms, and verification alone is far behind, by intervals that exclude zero."""
+    record = load_result("lambda")
+    small = next(name for name in ("0.005", "0.05") if name in record["variants"])
+    found = against(record, small, n_draws=2000)
+    assert found["5"].high < 0 and found["verification only"].high < -2
