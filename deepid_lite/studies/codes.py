@@ -11,8 +11,8 @@ import numpy as np
 from deepid_lite.faces.regions import crop
 from deepid_lite.neurons.codes import binarise, hamming, order_bits, pack, random_projection_bits
 from deepid_lite.registry import Claim, claims, study
-from deepid_lite.studies.comparisons import decided, decisions
 from deepid_lite.studies.intervals import of_loss_difference, of_pair_difference, of_pairs, over_published
+from deepid_lite.studies.robustness import decided, decisions
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.metrics import verify
 from deepid_lite.verification.verifier import components, fit_verifier
@@ -197,7 +197,7 @@ def codes(setup, seed=0):
 
     Joint Bayesian and the orders of bits are fitted on the held-out people, Table 4 for codes of picture and mirror and
     of the picture alone. Nulls: the table of a net with fresh weights, and codes that are signs of random projections
-    of the raw pixels. `right`: which pairs were decided rightly, for intervals (`comparisons.decisions`).
+    of the raw pixels. `right`: which pairs were decided rightly, for intervals (`robustness.decisions`).
     """
     held_out, test = setup.features("held_out"), setup.features("test")
     bits, half, sizes = test > 0, held_out.shape[1] // 2, bit_sizes(held_out.shape[1])

@@ -132,4 +132,6 @@ def of_draws(value, drawn):
     kept = drawn[np.isfinite(drawn)]
     if 2 * len(kept) < len(drawn) or not np.isfinite(value):
         raise DataError(f"{len(kept)} of {len(drawn)} draws are numbers: too few people or pairs; give more")
-    return Estimate(float(value), *map(float, np.quantile(kept, [0.025, 0.975])))
+    low, high = np.quantile(kept, [0.025, 0.975])
+    # drawing again adds to a spread: the interval of a small one would leave out what was measured
+    return Estimate(float(value), float(min(low, value)), float(max(high, value)))

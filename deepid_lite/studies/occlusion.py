@@ -15,9 +15,9 @@ from deepid_lite.neurons.untrained import untrained_model
 from deepid_lite.registry import Claim, Estimate, claims, study
 from deepid_lite.results import load_result
 from deepid_lite.studies import robustness
-from deepid_lite.studies.comparisons import decided, decisions
 from deepid_lite.studies.intervals import of_loss_difference, of_pairs
 from deepid_lite.studies.patterns import patterns, under_covers
+from deepid_lite.studies.robustness import decided, decisions
 from deepid_lite.verification.metrics import verify
 from deepid_lite.verification.model import face_features, weights_hash
 
@@ -161,7 +161,8 @@ def _swept(setup, conditions, folder, precision, with_lbp, per_fold, most, setti
         return {f"FC-{n}": setup.features("held_out", n) for n in setup.model.net.heads}
 
     def of_members():
-        return {"ensemble": np.concatenate([setup.with_model(m).features("held_out") for m in members], axis=1)}
+        of_each = [setup.with_model(m, precision).features("held_out") for m in members]
+        return {"ensemble": np.concatenate(of_each, axis=1)}
 
     limit = {"most": most} if most else {}
     methods = {"lbp": robustness.high_dimensional_lbp(held_out, **limit)} if with_lbp else {}
@@ -372,47 +373,46 @@ def _at_50(result):
     return {f"{curve} under blocks of 50": _kept(result, "block", 50, curve) for curve in ("FC-4", "LBP")}
 
 
-def _claim(name, statement, source, paper, against, study="occlusion", kind="baseline", interval="pairs", **rule):
-    return Claim(name, statement, source, paper, section="robust", study=study, kind=kind, against=against,
-                 interval=interval, **rule)  # fmt: skip
-
+LEANS = {"section": "robust", "study": "occlusion", "kind": "baseline", "interval": "pairs", "log_odds": True,
+         "leans_on_lbp": True}  # fmt: skip
+OF_ALL = {**LEANS, "study": "ensemble_occlusion", "against": "loss of the single net", "leans_on_lbp": False}
 
 claims(
-    _claim(
+    Claim(
         "C26", "Over 90 % with 40 % of the face covered from below, where LBP is below 70 %", "section 7, Fig. 15",
-        "over 90 %", "LBP's loss", at_least=90, margin=8, log_odds=True, leans_on_lbp=True,
-        ours=lambda r: _kept(r, "from_below", 40), difference=lambda r: _loses_less(r, "from_below", 40),
+        "over 90 %", **LEANS, against="LBP's loss", at_least=90, margin=8, ours=lambda r: _kept(r, "from_below", 40),
+        difference=lambda r: _loses_less(r, "from_below", 40),
     ),
-    _claim(
-        "C27", "LBP drops dramatically already at 10 to 20 %", "section 7, Fig. 15", "drawn, no number", "FC-4's loss",
-        at_least=10, own_bar=True, log_odds=True, leans_on_lbp=True, unit="{:.1f} points",
+    Claim(
+        "C27", "LBP drops dramatically already at 10 to 20 %", "section 7, Fig. 15", "drawn, no number", **LEANS,
+        against="FC-4's loss", at_least=10, own_bar=True, unit="{:.1f} points",
         ours=lambda r: _lost(r, "from_below", 20, "LBP"), difference=lambda r: _loses_less(r, "from_below", 20),
     ),
-    _claim(
-        "C28", "Blocks of 50 × 50 pixels leave 89.2 %, and LBP about 70 %", "section 7, Fig. 16", "89.2 %",
-        "LBP's loss", at_least=89.2, margin=8, log_odds=True, leans_on_lbp=True, ours=_at_block(_kept),
-        difference=_at_block(_loses_less), beside=_at_50,
+    Claim(
+        "C28", "Blocks of 50 × 50 pixels leave 89.2 %, and LBP about 70 %", "section 7, Fig. 16", "89.2 %", **LEANS,
+        against="LBP's loss", at_least=89.2, margin=8, ours=_at_block(_kept), difference=_at_block(_loses_less),
+        beside=_at_50,
     ),
-    _claim(
+    Claim(
         "C29", "It is depth: over 90 % from FC-2 on at 40 %, FC-1 below", "section 7, Figs. 15, 16",
-        "drawn, no number", "the loss of FC-1, or of the first layer that the net has", margin=1, log_odds=True,
-        smaller=True, unit="{:.1f} points", ours=lambda r: _lost(r, "from_below", 40),
+        "drawn, no number", **{**LEANS, "leans_on_lbp": False}, margin=1, smaller=True, unit="{:.1f} points",
+        against="the loss of FC-1, or of the first layer that the net has", ours=lambda r: _lost(r, "from_below", 40),
         difference=lambda r: _loses_less(r, "from_below", 40, _first_layer(r)),
     ),
-    _claim(
-        "C30", "25 nets are the most robust", "section 7, Fig. 15", "93.9 % at 40 %, 88.2 % at 70 %",
-        "loss of the single net", "ensemble_occlusion", at_least=(93.9, 88.2), log_odds=True,
-        ours=_levels(_kept, curve="ensemble"), difference=_levels(_loses_less, other="FC-4", ours="ensemble"),
+    Claim(
+        "C30", "25 nets are the most robust", "section 7, Fig. 15", "93.9 % at 40 %, 88.2 % at 70 %", **OF_ALL,
+        at_least=(93.9, 88.2), ours=_levels(_kept, curve="ensemble"),
+        difference=_levels(_loses_less, other="FC-4", ours="ensemble"),
     ),
-    _claim(
-        "C31", "The same under blocks of 50", "section 7, Fig. 16", "92.4 %", "loss of the single net",
-        "ensemble_occlusion", at_least=92.4, log_odds=True, ours=_at_block(_kept, curve="ensemble"),
+    Claim(
+        "C31", "25 nets are so under blocks of 50 as well", "section 7, Fig. 16", "92.4 %", **OF_ALL, at_least=92.4,
+        ours=_at_block(_kept, curve="ensemble"),
         difference=_at_block(_loses_less, other="FC-4", ours="ensemble"),
     ),
-    _claim(
-        "C32", "A person's pattern of activations stays", "section 7, Fig. 17", "drawn, no number",
-        "covered patterns of other people", kind="null", interval="people", at_least=0.7, own_bar=True, margin=0.2,
-        unit="rank correlation {:.2f}", ours=_patterns("own"), difference=_patterns("difference"),
-        beside=_patterns_of_own_mean,
+    Claim(
+        "C32", "A person's pattern of activations stays", "section 7, Fig. 17", "drawn, no number", section="robust",
+        study="occlusion", kind="null", interval="people", against="covered patterns of other people", at_least=0.7,
+        own_bar=True, margin=0.2, unit="rank correlation {:.2f}", ours=_patterns("own"),
+        difference=_patterns("difference"), beside=_patterns_of_own_mean,
     ),
 )  # fmt: skip

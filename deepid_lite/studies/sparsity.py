@@ -67,21 +67,28 @@ def _read(quantity, who="net"):
     return lambda r: {place: Estimate(*r["intervals"][part][quantity][who]) for part, place in places.items()}
 
 
-def _claim(name, statement, source, paper, quantity, **rule):
-    return Claim(
-        name, statement, source, paper, section="sparse", study="sparsity", interval="people", kind="null",
-        against="untrained net", ours=_read(quantity), difference=_read(quantity, "difference"), **rule,
-    )  # fmt: skip
+def _null(quantity):
+    """What the claims of these quantities have in common."""
+    return {"section": "sparse", "study": "sparsity", "interval": "people", "kind": "null", "against": "untrained net",
+            "ours": _read(quantity), "difference": _read(quantity, "difference")}  # fmt: skip
 
 
 claims(
-    _claim("C9", "About half of the neurons are active on an image, and a neuron on about half of the images",
-           "section 5, Figs. 6 and 12", "57.0 %", "active", between=(40, 60), margin=None, smaller=True),
-    _claim("C10", "This holds for each neuron: the rates of the neurons differ little", "section 5, Fig. 6",
-           "12.4 points", "over_neurons", at_most=12.4, margin=2, unit="{:.1f} points"),
-    _claim("C11", "This holds for each image: the numbers of active neurons differ little", "section 5, Fig. 6",
-           "6.6 points", "over_images", at_most=6.6, unit="{:.1f} points"),
-    _claim("C14", "Two images of a person activate more of the same neurons than images of two people",
-           "section 1, Fig. 1", "drawn, no number", "alike", at_most=75, own_bar=True, margin=10,
-           unit="{:.0f} % of the distance"),
+    Claim(
+        "C9", "About half of the neurons are active on an image, and a neuron on about half of the images",
+        "section 5, Figs. 6 and 12", "57.0 %", **_null("active"), between=(40, 60), margin=None, smaller=True,
+    ),
+    Claim(
+        "C10", "This holds for each neuron: the rates of the neurons differ little", "section 5, Fig. 6", "12.4 points",
+        **_null("over_neurons"), at_most=12.4, margin=2, unit="{:.1f} points",
+    ),
+    Claim(
+        "C11", "This holds for each image: the numbers of active neurons differ little", "section 5, Fig. 6",
+        "6.6 points", **_null("over_images"), at_most=6.6, unit="{:.1f} points",
+    ),
+    Claim(
+        "C14", "Two images of a person activate more of the same neurons than images of two people",
+        "section 1, Fig. 1", "drawn, no number", **_null("alike"), at_most=75, own_bar=True, margin=10,
+        unit="{:.0f} % of the distance",
+    ),
 )  # fmt: skip

@@ -21,8 +21,8 @@ from deepid_lite.neurons.occlusion import occlude_from_below
 from deepid_lite.studies import occlusion as studies
 from deepid_lite.studies import robustness
 from deepid_lite.studies.claims import paper_claims
-from deepid_lite.studies.comparisons import decisions
 from deepid_lite.studies.patterns import patterns
+from deepid_lite.studies.robustness import decisions
 from deepid_lite.verification import ensemble
 from deepid_lite.verification.evaluation import pair_scores
 from deepid_lite.verification.metrics import verify
