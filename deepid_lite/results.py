@@ -6,6 +6,7 @@ In a clone they lie in `book/results/{reference,lite}/`; an installed package ca
 
 import os
 import platform
+import re
 import subprocess
 from importlib.metadata import version
 from pathlib import Path
@@ -79,10 +80,22 @@ def _commit():
         return None  # no git here
 
 
-def markdown_table(header: list[str], rows: list[list]) -> str:
-    """A Markdown table for `IPython.display.Markdown`; every row is as long as the header."""
+def markdown_table(header: list[str], rows: list[list], caption: str = "") -> str:
+    """A Markdown table for `IPython.display.Markdown`; every row is as long as the header.
+
+    Columns of numbers are set right-aligned. caption: what the table shows, above it.
+    """
     for row in rows:
         if len(row) != len(header):
             raise ValueError(f"row {row!r} has {len(row)} cells, the header has {len(header)}")
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    columns = [[str(cell) for cell in column] for column in zip(*rows, strict=True)] if rows else [[]] * len(header)
+    lines = [header, ["---:" if _is_numbers(column) else "---" for column in columns], *rows]
+    table = "\n".join("| " + " | ".join(str(cell) for cell in line) + " |" for line in lines)
+    return f"Table: {caption}\n\n{table}" if caption else table
+
+
+def _is_numbers(cells):
+    """Whether a column holds numbers, with or without a unit, an error or a gap, and nothing else."""
+    number = re.compile(r"[-+−]?[\d.,]+(e[-+]?\d+)?( ?(%|K|M|px|nats|points))?( ± [\d.]+( ?%)?)?")
+    filled = [cell for cell in cells if cell not in ("", "-", "–")]
+    return bool(filled) and all(number.fullmatch(cell) for cell in filled)

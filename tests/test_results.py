@@ -51,8 +51,15 @@ def test_wrong_scale_and_broken_file(clone):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("cell", ["1,234", "-0.5", "93.00 ± 0.40 %", "12 %", "1e-06", "0.3 M", 7])
+def test_numbers_are_set_right(cell):
+    assert "| ---: |" in markdown_table(["a"], [[cell], ["-"]])
+    assert "| --- |" in markdown_table(["a"], [[cell], ["two"]])
+
+
 def test_markdown_table():
-    assert markdown_table(["a", "b"], [[1, "x"]]) == "| a | b |\n| --- | --- |\n| 1 | x |"
+    assert markdown_table(["a", "b"], [[1, "x"]]) == "| a | b |\n| ---: | --- |\n| 1 | x |"
+    assert markdown_table(["a"], [["1 x"]], caption="Two.") == "Table: Two.\n\n| a |\n| --- |\n| 1 x |"
     with pytest.raises(ValueError, match="1 cells, the header has 2"):
         markdown_table(["a", "b"], [[1]])
 

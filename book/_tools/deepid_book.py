@@ -4,6 +4,7 @@
 - the cache of executed chapters is keyed on everything that a chapter's output depends on;
 - MathJax is served from the book itself; scripts that would load from another host are dropped;
 - links to the glossary carry the term's definition;
+- a line "Table: ..." above a table is its caption;
 - docstrings are plain text: they are shown as they are, not read as reStructuredText.
 """
 
@@ -106,6 +107,16 @@ def define_terms(app, doctree, docname):
         node["reftitle"] = definitions.get(node["refuri"].partition("#")[2], "")
 
 
+def caption_tables(app, doctree):
+    """A paragraph "Table: ..." right above a table, as `results.markdown_table` writes it, becomes its caption."""
+    for table in list(doctree.findall(nodes.table)):
+        above = table.parent[table.parent.index(table) - 1] if table.parent.index(table) else None
+        if isinstance(above, nodes.paragraph) and above.astext().startswith("Table: "):
+            above[0] = nodes.Text(above[0].astext().removeprefix("Table: "))
+            table.insert(0, nodes.title("", "", *above.children))
+            table.parent.remove(above)
+
+
 def copy_mathjax(app, exception):
     """MathJax 3 comes in the wheel sphinx-mathjax-offline; only the part that the pages load is copied."""
     if exception is None and app.builder.format == "html":
@@ -194,6 +205,7 @@ def setup(app):
     app.connect("html-page-context", own_scripts_only, priority=900)
     app.connect("source-read", list_modules)
     app.connect("autodoc-process-docstring", plain_docstring)
+    app.connect("doctree-read", caption_tables)
     app.connect("doctree-resolved", define_terms)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", mend_pages)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from docutils import nodes
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOK = ROOT / "book"
@@ -236,6 +237,19 @@ def test_execution_key_follows_package_results_and_constraints(tmp_path, monkeyp
         (tmp_path / name).write_text("2", encoding="utf-8")
         keys.add(deepid_book.execution_key())
     assert len(keys) == 5
+
+
+def test_a_line_above_a_table_becomes_its_caption():
+    def page(words):
+        table = nodes.table("", nodes.tgroup("", cols=1))
+        return nodes.section("", nodes.paragraph("", "", nodes.Text(words), nodes.emphasis("", "x")), table), table
+
+    section, table = page("Table: What ")
+    deepid_book.caption_tables(None, section)
+    assert section.children == [table] and isinstance(table[0], nodes.title) and table[0].astext() == "What x"
+    section, table = page("The table: what ")
+    deepid_book.caption_tables(None, section)
+    assert len(section) == 2 and len(table) == 1
 
 
 def test_mends_change_a_page_once_and_leave_the_rest():
