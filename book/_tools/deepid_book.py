@@ -107,13 +107,17 @@ def define_terms(app, doctree, docname):
         node["reftitle"] = definitions.get(node["refuri"].partition("#")[2], "")
 
 
-def caption_tables(app, doctree):
-    """A paragraph "Table: ..." right above a table, as `results.markdown_table` writes it, becomes its caption."""
-    for table in list(doctree.findall(nodes.table)):
+def caption_tables(app, doctree, docname):
+    """A paragraph "Table: ..." right above a table, as `results.markdown_table` writes it, becomes its caption.
+
+    It has no number: cells make these tables, and the twins, which are written without running them, could not count.
+    """
+    for place, table in enumerate(list(doctree.findall(nodes.table)), 1):
         above = table.parent[table.parent.index(table) - 1] if table.parent.index(table) else None
         if isinstance(above, nodes.paragraph) and above.astext().startswith("Table: "):
             above[0] = nodes.Text(above[0].astext().removeprefix("Table: "))
             table.insert(0, nodes.title("", "", *above.children))
+            table["ids"] = table["ids"] or [f"table-{place}"]
             table.parent.remove(above)
 
 
@@ -205,7 +209,7 @@ def setup(app):
     app.connect("html-page-context", own_scripts_only, priority=900)
     app.connect("source-read", list_modules)
     app.connect("autodoc-process-docstring", plain_docstring)
-    app.connect("doctree-read", caption_tables)
+    app.connect("doctree-resolved", caption_tables)
     app.connect("doctree-resolved", define_terms)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", mend_pages)

@@ -245,10 +245,10 @@ def test_a_line_above_a_table_becomes_its_caption():
         return nodes.section("", nodes.paragraph("", "", nodes.Text(words), nodes.emphasis("", "x")), table), table
 
     section, table = page("Table: What ")
-    deepid_book.caption_tables(None, section)
+    deepid_book.caption_tables(None, section, "page")
     assert section.children == [table] and isinstance(table[0], nodes.title) and table[0].astext() == "What x"
     section, table = page("The table: what ")
-    deepid_book.caption_tables(None, section)
+    deepid_book.caption_tables(None, section, "page")
     assert len(section) == 2 and len(table) == 1
 
 
