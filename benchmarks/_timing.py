@@ -120,11 +120,11 @@ def peak_memory():
 def write(path, content, **versions):
     """The table with machine, versions and commit; further versions by name."""
     from deepid_lite.files import write_json  # here: it imports much that a contender does not need
-    from deepid_lite.results import provenance
+    from deepid_lite.results import provenance, sealed
 
     facts = provenance()
     facts["versions"] |= versions
-    write_json(path, content | {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count()} | facts)
+    write_json(path, sealed(content | {"date": time.strftime("%Y-%m-%d"), "cores": os.cpu_count()} | facts))
 
 
 def run(main):

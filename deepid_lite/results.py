@@ -4,6 +4,8 @@ In a clone they lie in `book/results/{reference,lite}/`; an installed package ca
 (`pyproject.toml` maps one to the other), so that a notebook run from an empty folder finds the same numbers.
 """
 
+import hashlib
+import json
 import os
 import platform
 import re
@@ -13,7 +15,7 @@ from pathlib import Path
 
 import deepid_lite
 from deepid_lite.errors import DataError
-from deepid_lite.files import read_json
+from deepid_lite.files import as_json, read_json
 
 _HERE = Path(__file__).resolve().parent
 SCALES = ("reference", "lite")
@@ -34,7 +36,26 @@ def load_result(name: str, scale: str = "reference") -> dict:
     if not path.is_file():
         known = ", ".join(sorted(p.stem for p in path.parent.glob("*.json"))) or "none"
         raise DataError(f"no {scale} result {name!r} is recorded; there are: {known}")
-    return read_json(path, "restore it with git")
+    return read_record(path, "restore it with git")
+
+
+def sealed(result: dict) -> dict:
+    """The result with the digest of its content, by which `read_record` tells a file that was edited."""
+    return result | {"digest": _digest(result)}
+
+
+def read_record(path, remedy):
+    """The result that was `sealed` and written; DataError, ending with the remedy, where it is missing or changed."""
+    result = read_json(path, remedy)
+    if result.pop("digest", None) != _digest(result):
+        raise DataError(f"{path}: not as it was recorded, its digest is another; {remedy}")
+    return result
+
+
+def _digest(result):
+    """Of all entries, whatever their order and layout: 16 hexadecimal digits."""
+    as_read = json.loads(as_json(result))
+    return hashlib.sha256(json.dumps(as_read, sort_keys=True).encode()).hexdigest()[:16]
 
 
 def recorded(name: str, scale: str = "reference") -> Path:

@@ -1,6 +1,7 @@
 """Recorded results: found in a clone and in an installed package alike."""
 
 import json
+import math
 import shutil
 from pathlib import Path
 
@@ -8,7 +9,8 @@ import pytest
 
 from deepid_lite import results
 from deepid_lite.errors import DataError
-from deepid_lite.results import load_result, markdown_table
+from deepid_lite.files import write_json
+from deepid_lite.results import load_result, markdown_table, read_record, sealed
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -20,7 +22,7 @@ def clone(tmp_path, monkeypatch):
     package.mkdir()
     recorded.mkdir(parents=True)
     (tmp_path / "pyproject.toml").touch()
-    (recorded / "scores.json").write_text('{"accuracy": 95.5}', encoding="utf-8")
+    write_json(recorded / "scores.json", sealed({"accuracy": 95.5}))
     monkeypatch.setattr(results, "_HERE", package)
     return tmp_path
 
@@ -64,6 +66,41 @@ def test_markdown_table():
         markdown_table(["a", "b"], [[1]])
 
 
-def test_every_recorded_file_is_json():
-    for path in (ROOT / "book" / "results").rglob("*.json"):
-        assert isinstance(json.loads(path.read_text(encoding="utf-8")), dict | list), path
+RESULT = {"a": {"x": [1, 2.5, None], "y": "text"}, "n": 3}
+
+
+def test_a_sealed_result_is_read_back_whatever_its_layout(tmp_path):
+    path = tmp_path / "r.json"
+    write_json(path, sealed(RESULT))
+    assert read_record(path, "") == RESULT
+    path.write_text(json.dumps(dict(reversed(json.loads(path.read_text()).items()))))
+    assert read_record(path, "") == RESULT
+    write_json(path, sealed({"nan": math.nan, 1: (2, 3)}))  # as JSON gives them back
+    assert read_record(path, "") == {"nan": None, "1": [2, 3]}
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda r: r | {"partial": {}},
+        lambda r: {key: value for key, value in r.items() if key != "n"},
+        lambda r: r | {"n": 3.0000001},
+        lambda r: r | {"n": "3"},
+        lambda r: r | {"a": {"x": [2.5, 1, None], "y": "text"}},
+        lambda r: {key: value for key, value in r.items() if key != "digest"},
+        lambda r: r | {"digest": 5},
+    ],
+)
+def test_an_edited_result_is_told(tmp_path, edit):
+    path = tmp_path / "r.json"
+    path.write_text(json.dumps(edit(sealed(RESULT))))
+    with pytest.raises(DataError, match="r.json: not as it was recorded.*; restore it"):
+        read_record(path, "restore it")
+
+
+def test_every_recorded_file_is_as_it_was_recorded():
+    paths = sorted((ROOT / "book" / "results").rglob("*.json"))
+    assert paths
+    for path in paths:
+        if isinstance(json.loads(path.read_text(encoding="utf-8")), dict):
+            read_record(path, "record it again")

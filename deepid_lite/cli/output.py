@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from deepid_lite.errors import DataError
 from deepid_lite.files import as_json, write_json
+from deepid_lite.results import sealed
 
 HIDDEN = {"Cc", "Cf", "Cs", "Zl", "Zp"}  # what moves the cursor, ends a line or changes the direction of writing
 
@@ -39,8 +40,8 @@ def say(text="", file=None):
 def report(text, content, json=None):
     """Say the text, and write `content` where --json says; "-" is standard output, which then holds JSON alone."""
     if str(json) == "-":
-        say(as_json(content))
+        say(as_json(sealed(content)))
         return
     if json is not None:
-        write_json(json, content)
+        write_json(json, sealed(content))
     say(text)

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from deepid_lite.errors import DataError
 from deepid_lite.figures.style import save_figure
-from deepid_lite.files import read_json, write_json
+from deepid_lite.files import write_json
 from deepid_lite.registry import FIGURES, STUDIES, load
-from deepid_lite.results import provenance
+from deepid_lite.results import provenance, read_record, sealed
 from deepid_lite.studies import ablations
 from deepid_lite.studies import setup as setups
 from deepid_lite.verification.model import weights_hash
@@ -28,13 +28,14 @@ def names():
     return [*STUDIES, *FIGURES, *ablations.EXPERIMENTS]
 
 
-def reproduce(name, scale="lite", out="runs/reproduce", model=None, root=None, fresh=False):
+def reproduce(name, scale="lite", out="runs/reproduce", model=None, root=None, fresh=False, **trainings):
     """Run the study `name`, or the one behind a figure, and draw the figure, or train the nets of an experiment.
 
     Returns the files written.
 
     scale: "lite" (synthetic faces) or "reference" (LFW and web faces in DEEPID_DATA or `root`). out: results lie in
     OUT/<scale>/, a result that is there already is used when model, data and code are the same. fresh: compute again.
+    trainings: of an experiment, see `ablations.run_experiment`; None leaves its own.
     """
     if name not in names():
         raise DataError(f"{name!r}: nothing of that name; there are {', '.join(names())}")
@@ -47,12 +48,15 @@ def reproduce(name, scale="lite", out="runs/reproduce", model=None, root=None, f
     picture = folder / f"{name}.png"
     if trains and model is not None:
         raise DataError(f"--model {model}: {study} trains nets of its own; leave it out")
+    trainings = {key: value for key, value in trainings.items() if value is not None}
+    if trainings and not trains:
+        raise DataError(f"--{next(iter(trainings))}: {name} trains no nets; leave it out")
     _check_writable(*([path] if study else []), *([picture] if draw else []))
     if study is None:
         save_figure(draw(), picture)
         return [picture]
     if trains:
-        result = ablations.run_experiment(study, DATA[scale], root, path.parent, fresh=fresh)
+        result = ablations.run_experiment(study, DATA[scale], root, path.parent, fresh=fresh, **trainings)
     else:
         result = result_of(study, _setup(scale, model, root), path, fresh)
     if draw is None:
@@ -71,7 +75,7 @@ def result_of(study, setup, path, fresh=False):
     marks = {"model_hash": _model_hash(setup), "test_hash": setup.test.data_hash[:16]}
     here = {**marks, "commit": provenance()["commit"]}
     if path.is_file() and not fresh:
-        stored = read_json(path, "add --fresh to compute it again")
+        stored = read_record(path, "add --fresh to compute it again")
         other = [key for key, value in here.items() if stored.get(key) != value]
         if other:
             raise DataError(f"{path}: made with another {', '.join(other)}; add --fresh or choose another --out")
@@ -79,7 +83,7 @@ def result_of(study, setup, path, fresh=False):
     start = time.perf_counter()
     found = STUDIES[study](setup)
     result = {**found, **marks, "seconds": round(time.perf_counter() - start, 1), **provenance()}
-    write_json(path, result)
+    write_json(path, sealed(result))
     return result
 
 

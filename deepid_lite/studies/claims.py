@@ -1,115 +1,151 @@
-"""The paper's claims, each checked by one rule on recorded results; no verdict is typed by hand.
-
-A claim has two questions. Does it *hold*: is our number where the paper says that it is? And does it *beat its
-comparison*: would a model that learned nothing, a rival, or chance have given the same? "About half of the neurons are
-active" is true of an untrained net as well, so it shows nothing by itself. Both yes: replicated. One of the two:
-partly. None: not replicated. No recorded result: not tested.
-"""
+"""What is printed of claims and verdicts: a chapter's ending, the scorecard's tables, text for a terminal."""
 
 import math
-from dataclasses import dataclass
-from pathlib import Path
+import re
 
-from deepid_lite import registry
 from deepid_lite.errors import DataError
-from deepid_lite.files import read_json
-from deepid_lite.results import markdown_table, recorded
+from deepid_lite.registry import SECTIONS, Estimate
+from deepid_lite.results import markdown_table
+from deepid_lite.studies.judging import ANSWERS, Verdict, judge, more, number, on_both_scales, paper_claims
 
-# whose claims the scorecard judges; those of other papers stand in the chapters on them
-PAPERS = ("DeepID2+", "arXiv v1", "DeepID2", "this book")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A claim judged on one scale; ours and comparison are None where it was not tested."""
-
-    claim: registry.Claim
-    scale: str
-    ours: float | None
-    comparison: float | None
-    verdict: str
+__all__ = ["Verdict", "answers", "as_text", "compared", "differences", "ending", "judge", "more", "number",
+           "paper_claims", "scorecard", "table", "theirs", "values"]  # fmt: skip
 
 
-def paper_claims():
-    """The claims of the scorecard, in the order of its rows."""
-    registry.load(__package__)
-    return sorted((c for c in registry.CLAIMS.values() if c.of in PAPERS), key=lambda claim: claim.row)
+def ending(*names, folder=None):
+    """The Markdown table that ends a chapter: claims by name with the paper's number, ours and both answers."""
+    claims = {claim.name: claim for claim in paper_claims()}
+    if unknown := [name for name in names if name not in claims]:
+        raise DataError(f"claims {', '.join(unknown)}: there are {', '.join(claims)}")
+    return table([claims[name] for name in names], folder)
 
 
-def judge(scale="reference", folder=None, claims=None):
-    """Every claim on the results of one scale: those recorded in this installation, or in FOLDER/<scale>/.
-
-    A claim whose record is not there is not tested. DataError for a folder without any record, and for a record that
-    is damaged, of another scale, or lacks a number that a claim reads.
-    """
-    claims = paper_claims() if claims is None else claims
-    paths = {claim.study: _path(claim.study, scale, folder) for claim in claims}
-    if folder is not None and claims and not any(path.is_file() for path in paths.values()):
-        raise DataError(f"{Path(folder) / scale}: no results there; give the --out of deepid reproduce")
-    remedy = "restore it with git" if folder is None else "compute it again with deepid reproduce"
-    records = {study: read_json(path, remedy) for study, path in paths.items() if path.is_file()}
-    return [_judge(claim, scale, records.get(claim.study), f"{paths[claim.study]}", remedy) for claim in claims]
+def scorecard(*sections, folder=None):
+    """The same table of all claims of these SECTIONS, by default of all."""
+    return table([claim for claim in paper_claims() if claim.section in (sections or SECTIONS)], folder)
 
 
-def _path(study, scale, folder):
-    """Where the result lies, or would lie; an ablation has a folder of its own."""
-    if folder is None:
-        return recorded(study, scale)
-    of_ablation = Path(folder) / scale / study / "result.json"
-    return of_ablation if of_ablation.is_file() else Path(folder) / scale / f"{study}.json"
-
-
-def _judge(claim, scale, record, path, remedy):
-    if record is None or claim.ours is None:
-        return Verdict(claim, scale, None, None, "not tested")
-    try:
-        if record.get("scale") != scale:
-            raise ValueError(f"its scale is {record.get('scale')!r}")
-        ours, other = (_number(read(record)) for read in (claim.ours, claim.comparison))
-    except (DataError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise DataError(f"{path}: {claim.name!r} cannot be read from it ({why}); {remedy}") from error
-    return Verdict(claim, scale, ours, other, verdict_of(claim, ours, other))
-
-
-def _number(value):
-    if isinstance(value, bool) or not math.isfinite(value):
-        raise ValueError(f"{value} is no number")
-    return float(value)
-
-
-def verdict_of(claim, ours, comparison):
-    """The verdict's words for two numbers."""
-    return ("not replicated", "partly", "replicated")[claim.holds(ours) + claim.beats(ours, comparison)]
-
-
-def scorecard(folder=None, claims=None):
-    """A Markdown table: claim, paper, comparison and ours at the reference scale, ours at lite; reference's verdict."""
+def table(claims, folder=None):
+    """A Markdown table of claims; the answers are those of the reference scale."""
     rows = []
-    for lite, reference in zip(judge("lite", folder, claims), judge("reference", folder, claims), strict=True):
-        claim, (other, ours) = reference.claim, _numbers(reference)
-        verdict = f"**{reference.verdict}**"
-        if reference.verdict == "not tested":
-            verdict += f": {claim.why or 'no recorded result'}"
-        place = f"{claim.statement} ({claim.source})"
-        rows.append([place, claim.paper, other, _numbers(lite)[1], ours, verdict])
-    return markdown_table(["claim", "paper", "compared with", "lite", "reference", "verdict"], rows)
+    for lite, found in zip(judge("lite", folder, claims), judge("reference", folder, claims), strict=True):
+        claim = found.claim
+        name = f"**{claim.name}**{' †' * claim.leans_on_lbp} {claim.statement} ({claim.source})"
+        bar = f": {claim.bar()}" * (claim.own_bar or claim.between is not None)
+        both = [f"**{found.number}**{bar}", f"**{found.more}**: {differences(found)}"]
+        if found.why:
+            both = [f"*not tested*: {found.why}", "*not tested*"]
+        rows.append([name, claim.paper, "; ".join([values(found), *_beside(found)]), values(lite), *both])
+    header = ["claim", "paper", "reference", "lite", "number reached?", "more than the comparison?"]
+    return markdown_table(header, rows)
 
 
-def as_text(verdicts):
-    """Verdicts for a terminal, each with its rule."""
+def answers(verdicts, sections=SECTIONS[:4]):
+    """A Markdown list for those who read one paragraph: section by section, how many rows have which answer."""
     lines = []
-    for v in verdicts:
-        other, ours = _numbers(v)
-        lines += [f"{v.verdict.upper():<15} {v.claim.statement}"]
-        lines += [f"{'':<15} paper {v.claim.paper}; {v.scale} {ours}; {v.claim.kind} {other}"]
-        lines += [f"{'':<15} rule: {v.claim.rule()}"]
-        if v.verdict == "not tested":
-            lines += [f"{'':<15} {v.claim.why or f'no {v.scale} result {v.claim.study!r}'}"]
+    for section in sections:
+        rows = [v for v in verdicts if v.claim.section == section]
+        tested = [v for v in rows if not v.why]
+        named = {word: [v.claim.name for v in tested if v.more == word] for word in ANSWERS[::-1]}
+        said = ", ".join(f"*{word}* in {len(names)} ({', '.join(names)})" for word, names in named.items() if names)
+        with_bar = [v for v in tested if v.number != "no number"]
+        reached = sum(v.number != "missed" for v in with_bar)
+        text = f"- **{section[0].upper()}{section[1:]}.** {len(tested)} of {len(rows)} claims were tested."
+        if tested:
+            text += f" More than the comparison? {said}."
+        if with_bar:
+            text += f" The number or bar was reached in {reached} of {len(with_bar)}."
+        lines.append(text)
     return "\n".join(lines)
 
 
-def _numbers(v):
-    if v.verdict == "not tested":
-        return f"({v.claim.against})", "-"
-    return f"{v.claim.unit.format(v.comparison)} ({v.claim.against})", v.claim.unit.format(v.ours)
+def as_text(verdicts):
+    """Verdicts for a terminal: each claim with its rule, and both answers of each scale. verdicts: one list a scale."""
+    lines = []
+    for scales in zip(*verdicts, strict=True):
+        claim = scales[0].claim
+        lines += [f"{claim.name:<4} {claim.statement}{' †' * claim.leans_on_lbp}"]
+        lines += [f"     paper: {claim.paper}; rule: {claim.rule()}"]
+        for v in scales:
+            if v.why:
+                lines += [f"     {v.scale:<9}  NOT TESTED    {v.why}"]
+            else:
+                lines += [f"     {v.scale:<9}  {v.number.upper():<12}  {values(v)}"]
+                lines += [f"     {'':<9}  {v.more.upper():<12}  {differences(v)}"]
+            lines += [f"     {'':<9}  beside        {text}" for text in _beside(v)]
+    return "\n".join(lines)
+
+
+def values(v):
+    """Our number as text: "42.0 (41.6 to 42.5) %"; each place's with its name."""
+    return "–" if v.ours is None else _joined(v.ours, lambda found: _text(v.claim, found))
+
+
+def differences(v):
+    """The difference to the comparison as text, signed so that a positive one speaks for the claim."""
+    claim = v.claim
+    if v.difference is None:
+        return "–"
+    points = " points" * bool(re.search("%|point", claim.unit))
+
+    def of_place(found):
+        if isinstance(found, Estimate):
+            return _signed(found, _form(claim)) + points
+        return f"{_signed(found['points'], _form(claim))}{points}, {_signed(found['log-odds'], '{:.2f}')} in log-odds"
+
+    text = _joined(v.difference, of_place) if not on_both_scales(v.difference) else of_place(v.difference)
+    return f"{text}; {compared(v, f' ({claim.kind})')}"
+
+
+def compared(v, kind=""):
+    """The comparison with its number: "3 times LBP: 0.1 %"; where losses of accuracies are compared, ours with it."""
+    claim, number = v.claim, _joined(theirs(v), lambda x: _minus(v.claim.unit.format(x)))
+    if "loss" in claim.against and "%" in claim.unit:
+        return f"with {claim.against}{kind} ours: {number}"
+    return f"{f'{claim.times:g} times ' * (claim.times != 1)}{claim.against}{kind}: {number}"
+
+
+def _beside(v):
+    """What is printed and not judged: "LBP: correlation 0.93 (0.91 to 0.94)"."""
+    return [f"{label}: {_joined(found, lambda x: _text(v.claim, x))}" for label, found in v.beside.items()]
+
+
+def theirs(v):
+    """The comparison's number, in the unit of ours: a float, or one for each place."""
+    sign = -1 if v.claim.down else 1
+
+    def of_place(ours, difference):
+        points = difference if isinstance(difference, Estimate) else difference["points"]
+        return (ours.value - sign * points.value) / v.claim.times
+
+    if isinstance(v.ours, dict):
+        return {place: of_place(v.ours[place], v.difference[place]) for place in v.ours}
+    return of_place(v.ours, v.difference)
+
+
+def _joined(found, text):
+    if isinstance(found, dict):
+        return "; ".join(f"{place} {text(part)}" for place, part in found.items())
+    return text(found)
+
+
+def _form(claim):
+    return re.search("{.*?}", claim.unit)[0]
+
+
+def _text(claim, found):
+    return _minus(claim.unit.replace(_form(claim), _form(claim).format(found.value) + _ends(found, _form(claim))))
+
+
+def _signed(found, form):
+    return _minus(f"{'+' if found.value >= 0 else ''}{form.format(found.value)}{_ends(found, form)}")
+
+
+def _ends(found, form):
+    if math.isinf(found.low) or math.isinf(found.high):
+        return " (fewer than three trainings, so without an interval)"
+    return f" ({form.format(found.low)} to {form.format(found.high)})"
+
+
+def _minus(text):
+    return re.sub(r"(?<!\w)-(?=\d)", "−", text)
