@@ -204,6 +204,11 @@ def features(sizes):
     ], found
 
 
+def minutes_of_25(rate):
+    """Minutes of 25 nets one after the other, each 12 epochs of 64,000 images, at a rate of images a second."""
+    return 25 * 12 * 64_000 / rate / 60
+
+
 def on_gpu(sizes):
     if not torch.cuda.is_available():
         return [note("on one GPU", "not measured: no GPU here")], None
@@ -220,6 +225,7 @@ def on_gpu(sizes):
         roof = found["roof_bf16"] / 1e9
         rows.append(rates(f"GPU, share of the roof, {name}", "GFLOP/s", share * roof, "bf16 product", roof))
     rows.append(note("GPU, features", f"{found['extraction']:,.0f} images/s, picture and mirror"))
+    rows.append(note("GPU, 25 nets", f"{minutes_of_25(max(found[name]['loop'] for name in recipes)):,.0f} minutes"))
     return rows, found
 
 

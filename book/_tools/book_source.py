@@ -14,6 +14,7 @@ from mdit_py_plugins.myst_blocks import myst_block_plugin
 
 BOOK = Path(__file__).resolve().parent.parent
 ROOT = BOOK.parent
+WITHOUT_NUMBER = {"Fig.": "Figure", "Table": "Table"}  # what their captions begin with on pages without a number
 OWN_FACES = "Your own faces"  # the part of the table of contents whose pages are notebooks without a number
 DIRECTIVE = re.compile(r"\{([\w:-]+)\}\s*(.*)")
 
@@ -152,7 +153,8 @@ def reading_minutes(name: str) -> int:
 class Labels:
     """What the labels refer to: `found[label]` is (chapter, text).
 
-    Numbers follow Sphinx: chapter.count, and a count alone, going on from page to page, where pages have no number.
+    Numbers follow Sphinx: chapter.count. Pages without a number have figures and tables without one
+    (`deepid_book.plain_captions`); their exercises are counted on from page to page.
     """
 
     def __init__(self, names: list[str]):
@@ -170,6 +172,8 @@ class Labels:
 
     def _add(self, pattern: str, label: str | None):
         kind = pattern.split()[0]
+        if not self.prefix and kind in WITHOUT_NUMBER:
+            return label and self._set(label, WITHOUT_NUMBER[kind])
         self.counts[kind] = self.counts.get(kind, 0) + 1
         if label:
             self._set(label, pattern.format(f"{self.prefix}{self.counts[kind]}"))

@@ -5,6 +5,7 @@
 - MathJax is served from the book itself; scripts that would load from another host are dropped;
 - links to the glossary carry the term's definition;
 - a line "Table: ..." above a table is its caption;
+- figures and tables have a number on numbered pages only, where it begins with that of the page;
 - docstrings are plain text: they are shown as they are, not read as reStructuredText.
 """
 
@@ -16,7 +17,7 @@ import shutil
 from pathlib import Path
 
 from accessible import mend_pages
-from book_source import BOOK, ROOT, notebooks, reading_minutes, repository
+from book_source import BOOK, ROOT, chapters, notebooks, reading_minutes, repository
 from docutils import nodes
 from docutils.parsers.rst import directives
 from sphinx.util.docutils import SphinxDirective
@@ -121,6 +122,14 @@ def caption_tables(app, doctree, docname):
             table.parent.remove(above)
 
 
+def plain_captions(app, env):
+    """No number for figures and tables of pages without one: a Fig. 8 there is no figure of chapter 8."""
+    for name, kinds in env.toc_fignumbers.items():
+        if name not in chapters():
+            for kind in ("figure", "table"):
+                kinds.pop(kind, None)
+
+
 def copy_mathjax(app, exception):
     """MathJax 3 comes in the wheel sphinx-mathjax-offline; only the part that the pages load is copied."""
     if exception is None and app.builder.format == "html":
@@ -209,6 +218,7 @@ def setup(app):
     app.connect("html-page-context", own_scripts_only, priority=900)
     app.connect("source-read", list_modules)
     app.connect("autodoc-process-docstring", plain_docstring)
+    app.connect("env-check-consistency", plain_captions)
     app.connect("doctree-resolved", caption_tables)
     app.connect("doctree-resolved", define_terms)
     app.connect("build-finished", copy_mathjax)

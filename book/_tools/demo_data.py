@@ -34,6 +34,7 @@ LIGHTS = (-60, -30, 0, 30, 60)
 GLASSES = ("none", "thin rims", "thick rims", "dark")
 CONTRAST = 0.6  # of the light: enough to see where it comes from
 STRONG = 2.5  # a feature that fills its cell of the map; two in a hundred are larger
+SHOWN = {"person": 2, "yaw": 30, "light": 60, "glasses": 1}  # face B at the start, as in app.js; A is drawn plain
 VALIDATION = dict(n_people=100, images_per_person=10, first_person=40_000)
 
 
@@ -61,6 +62,7 @@ def make(target: Path):
         sheets = list(pool.map(sheet, PEOPLE))
     for number, pixels in enumerate(sheets, 1):
         Image.fromarray(pixels).save(target / f"person-{number}.webp", quality=88, method=4)
+    picture, numbers = still(model, validation, target / f"person-{SHOWN['person'] + 1}.webp")
     region = model.region
     facts = {
         "weights_hash": weights_hash(model),
@@ -75,16 +77,24 @@ def make(target: Path):
         "verifier": {name: values.tolist() for name, values in pair.items()},
         "thresholds": validation, "accuracy": accuracy,
         "validation": VALIDATION | {"pairs": 6000},
-        "strong": STRONG,
+        "strong": STRONG, "still": numbers,
     }  # fmt: skip
     (target / "demo.json").write_text(json.dumps(facts), encoding="utf-8")
-    still(model, validation).savefig(target / "still.png", dpi=160)
+    picture.savefig(target / "still.png", dpi=160)
 
 
 def frames(person, yaw, light, glasses):
     """Aligned frames, uint8 (N, 144, 128, 3), of one person under N conditions; `glasses` counts GLASSES."""
     images, points = draw(sample_identity(person), yaw=yaw, azimuth=light, glasses=glasses, contrast=CONTRAST)
     return np.stack([align(image, place) for image, place in zip(images, points, strict=True)])
+
+
+def tile(path, yaw, light, glasses):
+    """One aligned frame of a sheet, compressed as the page has it."""
+    row = len(LIGHTS) * glasses + LIGHTS.index(light)
+    left, top = FRAME[1] * YAWS.index(yaw), FRAME[0] * row
+    with Image.open(path) as picture:
+        return np.asarray(picture.convert("RGB"))[top : top + FRAME[0], left : left + FRAME[1]]
 
 
 def sheet(person):
@@ -112,9 +122,9 @@ def thresholds(model):
     return found, {name: round(100 * metrics.verify(v, pairs).accuracy, 1) for name, v in scores.items()}
 
 
-def still(model, threshold):
-    """The page as a picture: two faces of one person, their neurons, the difference, the numbers."""
-    pair = np.concatenate([frames(PEOPLE[2], 0, 0, 0), frames(PEOPLE[2], 30, 60, 1)])
+def still(model, threshold, path):
+    """The page at its start as a picture (two faces of one person, neurons, difference, numbers), and its numbers."""
+    pair = np.stack([tile(path, 0, 0, 0), tile(path, SHOWN["yaw"], SHOWN["light"], SHOWN["glasses"])])
     features = face_features(model, pair)
     mine = features[:, : model.net.dimension]
     ratio = float(model.verifier.score_all(features[:1], features[1:])[0, 0])
@@ -135,7 +145,7 @@ def still(model, threshold):
             0, 0.5, f"Log-likelihood ratio: {ratio:.1f} nats\nthreshold {threshold['ratio']:.1f}: {says[0]}"
             f"\n\nHamming distance: {distance} bits\nup to {threshold['hamming']}: {says[1]}", va="center")  # fmt: skip
         sns.despine(ax=places["text"], left=True, bottom=True)
-    return fig
+    return fig, {"ratio": ratio, "distance": distance, "active": [int((values > 0).sum()) for values in mine]}
 
 
 def _map(ax, values, title):

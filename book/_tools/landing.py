@@ -3,7 +3,7 @@
 - `book-buttons`: where to begin;
 - `results-table`: the paper's numbers beside those of the records, as README has them;
 - `chapter-map`: the chapters, what each builds on, and how long it takes to read;
-- the role `reading-time`: how long a path through the chapters takes.
+- the role `reading-time`: how long a path through the chapters takes, or one chapter.
 """
 
 from html import escape
@@ -92,7 +92,7 @@ class BookButtons(SphinxDirective):
 class ResultsTable(SphinxDirective):
     def run(self):
         header, *rows = results()
-        return self.parse_text_to_nodes(markdown_table(header, rows))
+        return self.parse_text_to_nodes(markdown_table(header, rows, "The paper's net beside two of ours."))
 
 
 def depend_on_chapters(env):
@@ -131,7 +131,8 @@ def _middle(place: tuple[int, int]) -> tuple[float, float]:
 class ReadingTime(SphinxRole):
     def run(self):
         depend_on_chapters(self.env)
-        return [nodes.Text(hours(PATHS[self.text]))], []
+        path = PATHS.get(self.text)
+        return [nodes.Text(hours(path) if path else f"{reading_minutes(self.text)} min")], []
 
 
 def check_map(app, config):

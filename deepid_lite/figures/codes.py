@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from deepid_lite.figures.style import COLOURS, legend_above, side_by_side
+from deepid_lite.figures.style import COLOURS, legend_above, present, side_by_side
 from deepid_lite.registry import figure
 
 PAPER_TABLE_4 = {("real", "joint_bayesian"): 98.70, ("binary", "joint_bayesian"): 97.67, ("binary", "hamming"): 96.45}
@@ -13,13 +13,6 @@ CODE_ROWS = {
     ("real", "cosine"): "real, cosine",
     ("binary", "joint_bayesian"): "binary, Joint Bayesian",
     ("binary", "hamming"): "binary, Hamming",
-}
-NULL_ROWS = {
-    ("untrained", "real", "joint_bayesian"): "untrained, real, JB",
-    ("untrained", "binary", "joint_bayesian"): "untrained, JB",
-    ("untrained", "binary", "hamming"): "untrained, Hamming",
-    ("pixels", "binary", "joint_bayesian"): "pixels, JB",
-    ("pixels", "binary", "hamming"): "pixels, Hamming",
 }
 CODE_NULLS = {"untrained": "codes of the untrained net", "pixels": "projections of raw pixels"}
 CODE_ORDERS = {
@@ -33,23 +26,30 @@ CODE_ORDERS = {
 @figure("table4", of="codes")
 def figure_table_4(result, reference=None):
     """Table 4: accuracy of real features and of codes, by Joint Bayesian and by a plain distance; nulls below."""
-    fig, panels = side_by_side(result, reference, 3.0, sharey=True)
-    labels = [*CODE_ROWS.values(), *NULL_ROWS.values()]
+    shown = present(reference, result)
+    null_rows = [(null, *row) for null in CODE_NULLS for row in CODE_ROWS if all(_null(s, null, *row) for s in shown)]
+    rows = [*CODE_ROWS, *null_rows]
+    fig, panels = side_by_side(reference, result, 0.9 + 0.24 * len(rows), sharey=True)
+    labels = [*CODE_ROWS.values(), *(f"{null}: {CODE_ROWS[row]}" for null, *pair in null_rows for row in [tuple(pair)])]
     for ax, study in panels:
         for place, (views, table) in enumerate(study["table"].items()):
             found = [table[kind][way] for kind, way in CODE_ROWS]
             _dots(ax, np.arange(4) + 0.12 - 0.24 * place, found, COLOURS[place], "os"[place], f"net, {views}")
-        nulls = {null: study["nulls"][null]["table"] for null in ("untrained", "pixels")}
-        rows = [k for k, (null, kind, _) in enumerate(NULL_ROWS, start=4) if kind in nulls[null]]
-        found = [nulls[null][kind][way] for null, kind, way in NULL_ROWS if kind in nulls[null]]
-        _dots(ax, np.array(rows), found, "0.45", "X", "null, picture and mirror")
+        found = [_null(study, *row) for row in null_rows]
+        _dots(ax, np.arange(4, len(rows)), found, "0.45", "X", "null, picture and mirror")
         paper = [(value, list(CODE_ROWS).index(row)) for row, value in PAPER_TABLE_4.items()]
         ax.plot(*zip(*paper, strict=True), "|", color="0.1", markersize=14, label="the paper's net on LFW")
-        ax.set(yticks=range(9), yticklabels=labels, ylim=(8.6, -0.6), xlabel="verification accuracy (%)")
+        ax.axhline(3.5, color="0.7", linewidth=0.8)
+        ax.set(yticks=range(len(rows)), yticklabels=labels, ylim=(len(rows) - 0.4, -0.6), xlabel="accuracy (%)")
         ax.grid(axis="x", alpha=0.3)
     legend_above(fig, panels[0][0], 2)
     sns.despine(fig)
     return fig
+
+
+def _null(study, null, kind, way):
+    """An entry of a null's table, None where it was not measured."""
+    return study["nulls"][null]["table"].get(kind, {}).get(way)
 
 
 def _dots(ax, y, found, colour, marker, label):
@@ -60,7 +60,7 @@ def _dots(ax, y, found, colour, marker, label):
 @figure("fig-bits", of="codes")
 def figure_bits(result, reference=None):
     """Accuracy by Hamming against the number of bits: three orders of neurons, projections of features, and nulls."""
-    fig, panels = side_by_side(result, reference, 3.6, sharey=True)
+    fig, panels = side_by_side(reference, result, 3.6, sharey=True)
     for ax, study in panels:
         sizes = study["curve"]["bits"]
         for place, (name, label) in enumerate(CODE_ORDERS.items()):
@@ -91,7 +91,7 @@ def _powers(ax, sizes, label):
 @figure("fig-bytes", of="codes")
 def figure_bytes(result, reference=None):
     """Accuracy against bytes a face: codes, a few PCA numbers by Joint Bayesian, and the real features as floats."""
-    fig, panels = side_by_side(result, reference, 3.4, sharey=True)
+    fig, panels = side_by_side(reference, result, 3.4, sharey=True)
     for ax, study in panels:
         sizes = np.array(study["curve"]["bits"]) / 8
         _band(ax, sizes, study["curve"]["random"], COLOURS[0], "o", "codes, Hamming, neurons at random")
@@ -113,7 +113,7 @@ def figure_bytes(result, reference=None):
 @figure("fig-recall", of="codes")
 def figure_recall(result, reference=None):
     """A search by codes: how often the right person is among the first C, and first after re-ranking them."""
-    fig, panels = side_by_side(result, reference, 3.4, sharey=True)
+    fig, panels = side_by_side(reference, result, 3.4, sharey=True)
     for ax, study in panels:
         search = study["search"]
         x = search["candidates"]
@@ -132,19 +132,37 @@ def figure_recall(result, reference=None):
     return fig
 
 
+SEARCHES = {  # what a method of benchmarks/search.py looks at -> (marker, line)
+    "real features": ("^", ""), "re-ranked": ("s", "-"), "some lists of codes": ("o", "-"), "all codes": ("D", "")
+}  # fmt: skip
+
+
 def figure_search_time(bench):
-    """Recall against milliseconds a query, and against bytes a face, of the table that benchmarks/search.py writes."""
-    fig, axes = plt.subplots(1, 2, figsize=(7, 3.6), sharey=True, layout="constrained")
-    for place, row in enumerate(bench["rows"]):
-        look = {"color": COLOURS[place % 10], "marker": "osD^vP*Xph<>"[place % 12], "linestyle": "", "markersize": 7}
-        axes[0].plot(row["ms"], row["recall"], label=row["method"], **look)
-        axes[1].plot(row["bytes"], row["recall"], **look)
-    axes[0].set(xscale="log", xlabel="milliseconds a query, one thread", ylabel=f"recall at {bench['k']} (%)")
-    axes[0].set_ylim(0, 103)
-    _powers(axes[1], [64, 128, 256, 512, 1024, 2048], "bytes a face")
-    axes[1].set_xlim(48, 2900)
-    for ax in axes:
-        ax.grid(alpha=0.3)
-    legend_above(fig, axes[0], 2)
+    """Recall against milliseconds a query of the table that benchmarks/search.py writes; every point has its label."""
+    fig, ax = plt.subplots(figsize=(7, 3.5), layout="constrained")
+    for place, (kind, (marker, line)) in enumerate(SEARCHES.items()):
+        rows = [row for row in bench["rows"] if _kind(row["method"]) == kind]
+        if not rows:
+            continue
+        x, y = ([row[key] for row in rows] for key in ("ms", "recall"))
+        label = f"{kind}, {rows[0]['bytes']:,} bytes a face"
+        ax.plot(x, y, marker=marker, linestyle=line, color=COLOURS[place], markersize=6, linewidth=1, label=label)
+        for k, row in enumerate(rows):
+            high = {"all codes": -15 - 10 * k, "some lists of codes": -13}.get(kind, 7 + 10 * k)
+            aside = {"ha": "left"} if line and kind != "re-ranked" else {"ha": "center"}
+            text = row["method"].split(", ", 1)[-1].replace(" by real features", "")
+            ax.annotate(text, (row["ms"], row["recall"]), (8 if aside["ha"] == "left" else 0, high), fontsize=8,
+                        textcoords="offset points", color=COLOURS[place], **aside)  # fmt: skip
+    ax.set(xscale="log", xlabel="milliseconds a query, one thread", ylabel=f"recall at {bench['k']} (%)")
+    ax.margins(0.08, 0.2)
+    ax.set_ylim(bottom=0)
+    ax.grid(alpha=0.3)
+    legend_above(fig, ax, 2)
     sns.despine(fig)
     return fig
+
+
+def _kind(method):
+    if method.startswith("real"):
+        return "real features"
+    return "some lists of codes" if "lists" in method else "re-ranked" if "then" in method else "all codes"

@@ -14,12 +14,15 @@ from deepid_lite.faces.synthetic.people import make_faces
 from deepid_lite.figures.style import COLOURS, legend_above, present
 from deepid_lite.registry import figure
 
-# DeepID2, Table 1: accuracy in percent against the number of regions, real features and Joint Bayesian
-PAPER_CURVE = {1: 95.43, 2: 97.28, 4: 97.75, 8: 98.55, 16: 98.93, 25: 98.97}
+# accuracy in percent against the number of regions, real features and Joint Bayesian
+PAPERS = {
+    "DeepID2, as printed": {1: 95.43, 2: 97.28, 4: 97.75, 8: 98.55, 16: 98.93, 25: 98.97},  # Table 1
+    "DeepID2+, as printed": {1: 98.70, 25: 99.47},  # Table 4
+}
 
 
 @figure("fig-regions")
-def figure_regions(regions=None, face=None, columns=9):
+def figure_regions(regions=None, face=None, columns=7):
     """Each region's place on a face, above what its net sees of it.
 
     regions: `Region`s, the twenty-five by default; face: uint8 (144, 128, 3), a synthetic one by default.
@@ -28,7 +31,7 @@ def figure_regions(regions=None, face=None, columns=9):
     face = _someone() if face is None else face
     columns = min(columns, len(regions))
     rows = -(-len(regions) // columns)
-    fig, axes = plt.subplots(2 * rows, columns, figsize=(0.95 * columns, 2.25 * rows), squeeze=False)
+    fig, axes = plt.subplots(2 * rows, columns, figsize=(columns, 2.3 * rows), squeeze=False)
     for ax in axes.flat:
         ax.axis("off")
     for place, region in enumerate(regions):
@@ -38,9 +41,9 @@ def figure_regions(regions=None, face=None, columns=9):
         box = Rectangle((region.left - 0.5, region.top - 0.5), region.width, region.height, fill=False, linewidth=1.4,
                         edgecolor=COLOURS[1 if region.shape == SQUARE else 0], clip_on=False)  # fmt: skip
         where.add_patch(box)
-        where.set_title(f"{place + 1}", fontsize=8, pad=2)
+        where.set_title(f"{place + 1}", fontsize=9, pad=2)
         seen.imshow(crop(face[None], region)[0], interpolation="nearest")
-        seen.set_title(_in_two_lines(region.name), fontsize=6, pad=2)
+        seen.set_title(_in_two_lines(region.name), fontsize=9, pad=2)
     fig.subplots_adjust(left=0.01, right=0.99, top=0.97, bottom=0.01, wspace=0.1, hspace=0.35)
     return fig
 
@@ -49,7 +52,7 @@ def figure_regions(regions=None, face=None, columns=9):
 def figure_ensemble(result, reference=None, paper=True):
     """Accuracy against the number of nets: real features, codes, and one net that looks as often [DeepID2, Table 1]."""
     shown = present(result, reference)
-    fig, axes = plt.subplots(1, len(shown), figsize=(3.6 * len(shown) + 0.6, 3.1), squeeze=False, layout="constrained")
+    fig, axes = plt.subplots(1, len(shown), figsize=(3.3 * len(shown) + 0.4, 3.6), squeeze=False, layout="constrained")
     for ax, study in zip(axes[0], shown, strict=True):
         curves = (
             ("real, Joint Bayesian", study["curves"]["table"], "real joint_bayesian", COLOURS[0], "o", "-"),
@@ -63,15 +66,15 @@ def figure_ensemble(result, reference=None, paper=True):
             error = np.array([point[key]["standard_error"] for point in points])
             ax.errorbar(at, mean, error, color=colour, marker=marker, markersize=4, linestyle=style, label=label,
                         capsize=2, linewidth=1.2)  # fmt: skip
-        if paper and study["scale"] == "reference":
-            ax.plot(*zip(*PAPER_CURVE.items(), strict=True), ":", color="black", marker="^", markersize=4,
-                    linewidth=1, label="paper (DeepID2)")  # fmt: skip
+        printed = PAPERS if paper and study["scale"] == "reference" else {}
+        for (label, points), marker in zip(printed.items(), "^*", strict=False):
+            ax.plot(*zip(*points.items(), strict=True), ":", color="black", marker=marker, linewidth=1, label=label)
         ax.set(xscale="log", xlabel="nets", title=study["scale"])
-        ticks = sorted({*study["counts"], *(PAPER_CURVE if paper and study["scale"] == "reference" else ())})
+        ticks = sorted({*study["counts"], *(n for points in printed.values() for n in points)})
         ax.set_xticks(ticks, [str(t) for t in ticks])
         ax.minorticks_off()
     axes[0][0].set_ylabel("accuracy, %")
-    legend_above(fig, axes[0][-1])
+    legend_above(fig, axes[0][-1], columns=2)
     sns.despine(fig=fig)
     return fig
 

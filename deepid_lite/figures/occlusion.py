@@ -6,10 +6,11 @@ Each takes a study's dict, and `reference` beside it when there is one. The face
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from scipy.special import logit
 
 from deepid_lite.faces.alignment import align
 from deepid_lite.faces.synthetic import people as synthetic
-from deepid_lite.figures.style import COLOURS, legend_above, present
+from deepid_lite.figures.style import COLOURS, label_lines, legend_above, present, side_by_side
 from deepid_lite.neurons.occlusion import FRACTIONS, LEFT, SIZES, TOP, occlude_block, occlude_from_below, spread
 from deepid_lite.registry import figure
 
@@ -20,6 +21,12 @@ STYLE = {
     "FC-1": (COLOURS[4], "v", "-"), "code, Hamming": (COLOURS[1], "D", "-."), "LBP": ("0.1", "X", "--"),
     "untrained net": ("0.45", "P", ":"), "pixels": ("0.6", "*", ":"),
 }  # fmt: skip
+# what the paper's text quotes: (curve, level, accuracy, 1 above it or -1 below) [section 7, Figs. 15 and 16]
+PAPER = {
+    "from_below": [("ensemble", 40, 93.9, 0), ("ensemble", 70, 88.2, 0), ("FC-4", 40, 90, 1), ("LBP", 40, 70, -1)],
+    "block": [("ensemble", 50, 92.4, 0), ("FC-4", 50, 89.2, 0), ("LBP", 50, 70, 0)],
+}  # fmt: skip
+PAPER_BOTH = [(95.17, 98.70, "clean"), (70, 89.2, "blocks of 50")]  # (LBP, FC-4)
 KINDS = {"from_below": "hidden from below (% of the face)", "block": "block (pixels on the paper's scale)"}
 
 
@@ -41,7 +48,7 @@ def figure_14(person=7):
 
 @figure("fig15", of="occlusion")
 def figure_15(result, reference=None):
-    """Verification with faces hidden from below: layers, code, LBP and the nulls in one picture [Fig. 15]."""
+    """Verification with faces hidden from below, threshold of each level: layers, code, LBP and the nulls [Fig. 15]."""
     return _accuracies("from_below", result, reference)
 
 
@@ -52,29 +59,101 @@ def figure_16(result, reference=None):
 
 
 def _accuracies(kind, result, reference):
-    shown = present(result, reference)
-    fig, axes = plt.subplots(2, len(shown), figsize=(7, 5.4), squeeze=False, sharex="col", sharey=True,
+    shown = present(reference, result)
+    fig, axes = plt.subplots(len(shown), 1, figsize=(7, 3.2 * len(shown) + 0.3), squeeze=False, sharex=True,
                              layout="constrained")  # fmt: skip
-    for column, r in enumerate(shown):
+    for ax, r in zip(axes[:, 0], shown, strict=True):
         curves = r[kind]["curves"] | r["null"][kind]
-        for ax, key, error in zip(axes[:, column], ("accuracy", "fixed"),
-                                  ("standard_error", "fixed_standard_error"), strict=True):  # fmt: skip
-            for name, curve in sorted(curves.items(), key=lambda item: list(STYLE).index(item[0])):
-                colour, marker, line = STYLE[name]
-                ax.errorbar(r[kind]["levels"], curve[key], curve[error], color=colour, marker=marker, linestyle=line,
-                            markersize=5, linewidth=1.3, capsize=2, label=name)  # fmt: skip
-            ax.axhline(50, color="0.8", linewidth=0.8, zorder=0)
-            ax.set_title({"accuracy": "threshold of the level", "fixed": "threshold of clean pictures"}[key]
-                         + f" ({r['scale']})", fontsize=9)  # fmt: skip
-        axes[1, column].set_xlabel(KINDS[kind])
-    for ax in axes[:, 0]:
-        ax.set_ylabel("accuracy (%)")
-    handles, labels = axes[0, 0].get_legend_handles_labels()
-    if len(shown) > 1:  # the other scale may have a layer more
-        more = dict(zip(*axes[0, 1].get_legend_handles_labels()[::-1], strict=True))
-        handles += [h for name, h in more.items() if name not in labels]
-        labels += [name for name in more if name not in labels]
-    fig.legend(handles, labels, loc="outside upper center", ncols=4, frameon=False, fontsize=9)
+        for name in sorted(curves, key=list(STYLE).index):
+            colour, marker, line = STYLE[name]
+            ax.errorbar(r[kind]["levels"], curves[name]["accuracy"], curves[name]["standard_error"], color=colour,
+                        marker=marker, linestyle=line, markersize=5, linewidth=1.4, capsize=2, label=name)  # fmt: skip
+        ax.axhline(50, color="0.8", linewidth=0.8, zorder=0)
+        ax.set(ylim=(45, 101), ylabel="accuracy (%)")
+        ax.set_title(r["scale"], fontsize=10, loc="left", weight="bold")
+        label_lines(ax, [(curves[name]["accuracy"][-1], name, STYLE[name][0]) for name in curves])
+        if r["scale"] == "reference":
+            _quoted(ax, kind)
+    axes[-1, 0].set_xlabel(KINDS[kind])
+    sns.despine(fig)
+    return fig
+
+
+def _quoted(ax, kind):
+    """The points that the paper's text quotes, as stars; an arrow says on which side of one its curve lies."""
+    for name, level, value, side in PAPER[kind]:
+        colour = STYLE[name][0]
+        ax.plot(level, value, "*", color=colour, markersize=11, markeredgecolor="white", zorder=5)
+        if side:
+            ax.annotate("", (level, value + 6 * side), (level, value), arrowprops={"arrowstyle": "->", "color": colour})
+        who = "25 nets" if name == "ensemble" else name
+        ax.annotate(f"paper: {who}", (level, value), (6, 4), textcoords="offset points", color=colour, fontsize=8)
+
+
+@figure("fig-losses", of="occlusion")
+def losses(result, reference=None, kind="from_below", names=("ensemble", "FC-4", "FC-1", "LBP")):
+    """What a cover costs: accuracy on clean faces less that on covered ones, in points and on the scale of log-odds."""
+    shown = present(reference, result)
+    fig, axes = plt.subplots(len(shown), 2, figsize=(7, 2.6 * len(shown) + 0.2), squeeze=False, sharex=True,
+                             layout="constrained")  # fmt: skip
+    for row, r in zip(axes, shown, strict=True):
+        labels = [[], []]
+        for name in (n for n in names if n in r[kind]["curves"]):
+            colour, marker, line = STYLE[name]
+            share = np.array(r[kind]["curves"][name]["accuracy"]) / 100
+            scales = 100 * (share[0] - share), logit(share[0]) - logit(share)
+            for ax, ends, lost in zip(row, labels, scales, strict=True):
+                ax.plot(r[kind]["levels"], lost, color=colour, marker=marker, linestyle=line, markersize=5)
+                ends.append((lost[-1], name, colour))
+        for ax, ends, unit in zip(row, labels, ("points", "log-odds"), strict=True):
+            ax.axhline(0, color="0.8", linewidth=0.8, zorder=0)
+            ax.set_title(f"lost, {unit} ({r['scale']})", fontsize=9)
+            label_lines(ax, ends, 0.09)
+    for ax in axes[-1]:
+        ax.set_xlabel(KINDS[kind], fontsize=9)
+    sns.despine(fig)
+    return fig
+
+
+@figure("fig-calibrated", of="occlusion")
+def calibrated(result, reference=None):
+    """FC-4 over LBP under the same cover: a scale on which the sizes of pictures and blocks do not matter."""
+    fig, panels = side_by_side(reference, result, 3.4, sharex=True, sharey=True)
+    for ax, r in panels:
+        for kind, look, label in (("from_below", "o-", "hidden from below"), ("block", "s--", "random block")):
+            curves = r[kind]["curves"]
+            if "LBP" not in curves:
+                continue
+            x, y = (curves[name]["accuracy"] for name in ("LBP", "FC-4"))
+            ax.plot(x, y, look, color=COLOURS[0 if kind == "block" else 3], markersize=5, label=label)
+        ax.axline((75, 75), slope=1, color="0.7", linewidth=0.8, zorder=0)
+        ax.set(xlim=(48, 100), ylim=(48, 100), xlabel="LBP (%)")
+    panels[0][0].set_ylabel("FC-4 (%)")
+    panels[0][0].annotate("no better than LBP", (52, 52), (4, -3), textcoords="offset points", color="0.45", fontsize=8,
+                          rotation=45, rotation_mode="anchor", va="top")  # fmt: skip
+    for x, y, label in PAPER_BOTH:
+        panels[0][0].plot(x, y, "*", color="0.1", markersize=11)
+        panels[0][0].annotate(f"paper, {label}", (x, y), (-8, 4), textcoords="offset points", fontsize=8, ha="right")
+    legend_above(fig, panels[0][0], 2, 9)
+    sns.despine(fig)
+    return fig
+
+
+@figure("fig-thresholds", of="occlusion")
+def thresholds(result, reference=None, kind="from_below", level=40):
+    """One cover, two thresholds: chosen under the cover (filled), or kept from clean faces (open)."""
+    fig, panels = side_by_side(reference, result, 2.9, sharex=True)
+    for ax, r in panels:
+        curves, at = r[kind]["curves"] | r["null"][kind], r[kind]["levels"].index(level)
+        names = [name for name in STYLE if name in curves]
+        own, fixed = ([curves[name][key][at] for name in names] for key in ("accuracy", "fixed"))
+        y = np.arange(len(names))
+        ax.hlines(y, fixed, own, color="0.75", linewidth=2, zorder=0)
+        for place, name in enumerate(names):
+            ax.plot(own[place], place, "o", color=STYLE[name][0], markersize=7)
+            ax.plot(fixed[place], place, "o", color=STYLE[name][0], markersize=7, markerfacecolor="white")
+        ax.set(yticks=y, yticklabels=names, ylim=(len(y) - 0.5, -0.5), xlabel="accuracy (%)")
+        ax.axvline(50, color="0.8", linewidth=0.8, zorder=0)
     sns.despine(fig)
     return fig
 
@@ -85,8 +164,8 @@ def figure_17(result, reference=None, people=3):
 
     At the right of each strip: Spearman's rank correlation with the clean one.
     """
-    shown = [(r, k) for r in present(result, reference) for k in range(min(people, len(r["people"])))]
-    fig, axes = plt.subplots(len(shown), 2, figsize=(7, 1.5 * len(shown) + 0.6), squeeze=False, layout="constrained")
+    shown = [(r, k) for r in present(reference, result) for k in range(min(people, len(r["people"])))]
+    fig, axes = plt.subplots(len(shown), 2, figsize=(7, 1.9 * len(shown) + 0.6), squeeze=False, layout="constrained")
     for row, (r, k) in enumerate(shown):
         top = np.quantile(r["strips"]["from_below"][k][0], 0.99)  # one scale for a person: the clean strip's
         for ax, kind in zip(axes[row], KINDS, strict=True):
@@ -96,13 +175,13 @@ def figure_17(result, reference=None, people=3):
                 ax.axhline(y - 0.5, color="white", linewidth=1)
             unit = " %" if kind == "from_below" else ""
             names = ["original", *(f"{level:g}{unit}" for level in levels[1:])]
-            ax.set_yticks(range(len(levels)), names, fontsize=6)
+            ax.set_yticks(range(len(levels)), names, fontsize=8)
             right = ax.secondary_yaxis("right")
-            right.set_yticks(range(len(levels)), [f"{v:.2f}" for v in r["rank_correlation"][kind][k]], fontsize=6)
+            right.set_yticks(range(len(levels)), [f"{v:.2f}" for v in r["rank_correlation"][kind][k]], fontsize=8)
             right.tick_params(length=0)
             ax.set_xticks([])
             if kind == "from_below":
-                ax.set_ylabel(f"{_short(r['people'][k])}\n({r['scale']})", fontsize=7)
+                ax.set_ylabel(f"{_short(r['people'][k])}\n({r['scale']})", fontsize=8)
             if row == 0:
                 ax.set_title({"from_below": "hidden from below", "block": "random block"}[kind], fontsize=9)
         bar = fig.colorbar(picture, ax=axes[row], shrink=0.8, pad=0.01)
@@ -114,34 +193,34 @@ def figure_17(result, reference=None, people=3):
 
 
 @figure("fig-stability", of="strips")
-def pattern_stability(result, reference=None):
+def pattern_stability(result, reference=None, kind="from_below"):
     """How far patterns keep under covers, in numbers: rank correlation, and bits as a share of those between people.
 
     Means over the people. Horizontal lines: the same numbers for clean pictures of one person, or of two.
     """
-    shown = present(result, reference)
-    fig, axes = plt.subplots(2, 2 * len(shown), figsize=(7, 5), squeeze=False, sharex="col", sharey="row",
+    shown = present(reference, result)
+    fig, axes = plt.subplots(2, len(shown), figsize=(7, 5), squeeze=False, sharex=True, sharey="row",
                              layout="constrained")  # fmt: skip
-    for k, r in enumerate(shown):
-        for column, kind in enumerate(KINDS, start=2 * k):
-            for name, part in (("FC-4", r), ("untrained net", r["null"])):
-                colour, marker, line = STYLE[name]
-                style = {"color": colour, "marker": marker, "linestyle": line, "markersize": 4}
-                people = np.mean(part["other_person_distance"])
-                top, bottom = axes[:, column]
-                top.plot(r["levels"][kind], np.mean(part["rank_correlation"][kind], axis=0), label=name, **style)
-                bottom.plot(r["levels"][kind], np.mean(part["code_distance"][kind], axis=0) / people, **style)
-                top.axhline(np.mean(part["other_person_rank_correlation"]), color=colour, linewidth=1, linestyle="--",
-                            label=f"{name}, another person")  # fmt: skip
-                bottom.axhline(np.mean(part["same_person_distance"]) / people, color=colour, linewidth=1,
-                               linestyle="-.", label=f"{name}, another clean picture")  # fmt: skip
-            where = "from below (%)" if kind == "from_below" else "block"
-            bottom.axhline(1, color="0.8", linewidth=1, zorder=0)
-            bottom.set_xlabel(f"{where}, {r['scale']}", fontsize=8)
+    for (top, bottom), r in zip(axes.T, shown, strict=True):
+        for name, part in (("FC-4", r), ("untrained net", r["null"])):
+            colour, marker, line = STYLE[name]
+            style = {"color": colour, "marker": marker, "linestyle": line, "markersize": 5, "label": name}
+            people = np.mean(part["other_person_distance"])
+            top.plot(r["levels"][kind], np.mean(part["rank_correlation"][kind], axis=0), **style)
+            bottom.plot(r["levels"][kind], np.mean(part["code_distance"][kind], axis=0) / people, **style)
+            top.axhline(np.mean(part["other_person_rank_correlation"]), color=colour, linewidth=1, linestyle="--",
+                        label=f"{name}, another person")  # fmt: skip
+            bottom.axhline(np.mean(part["same_person_distance"]) / people, color=colour, linewidth=1, linestyle="-.",
+                           label=f"{name}, another clean picture")  # fmt: skip
+        bottom.axhline(1, color="0.8", linewidth=1, zorder=0)
+        bottom.set_xlabel(KINDS[kind], fontsize=9)
+        top.set_title(r["scale"], fontsize=10, weight="bold")
     axes[0, 0].set_ylabel("rank correlation", fontsize=9)
     axes[1, 0].set_ylabel("bits that changed,\nof those between people", fontsize=9)
-    found = [part for row in axes[:, 0] for part in zip(*row.get_legend_handles_labels(), strict=True)]
-    fig.legend(*zip(*found, strict=True), loc="outside upper center", ncols=3, frameon=False, fontsize=7)
+    handles = {}
+    for ax in axes[:, 0]:
+        handles |= dict(zip(*ax.get_legend_handles_labels()[::-1], strict=True))
+    fig.legend(handles.values(), handles, loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     sns.despine(fig)
     return fig
 
@@ -149,7 +228,7 @@ def pattern_stability(result, reference=None):
 @figure("fig1", of="strips")
 def figure_1(result, reference=None):
     """Neurons of FC-4 on two people, one of them covered as well, and what three neurons do in general [Fig. 1]."""
-    shown = present(result, reference)
+    shown = present(reference, result)
     fig = plt.figure(figsize=(7, 2.6 * len(shown)), layout="constrained")
     for part, r in zip(np.atleast_1d(fig.subfigures(len(shown), 1)), shown, strict=True):
         left, right = part.subfigures(1, 2, width_ratios=(1.15, 1))
@@ -194,7 +273,7 @@ def _histograms(fig, r):
 @figure("fig-sensitivity", of="sensitivity")
 def sensitivity_maps(result, reference=None):
     """What hiding a place costs, over a synthetic face: the score's fall and the bits that change; net and null."""
-    shown = present(result, reference)
+    shown = present(reference, result)
     face = synthetic_face()[0].mean(2)
     fig, axes = plt.subplots(len(shown), 4, figsize=(7, 2.25 * len(shown)), squeeze=False, layout="constrained")
     for row, r in enumerate(shown):
@@ -215,7 +294,7 @@ def sensitivity_maps(result, reference=None):
 @figure("fig-fills", of="fills")
 def fills_dots(result, reference=None):
     """Accuracy by what the cover is made of, thresholds from clean pictures; a dot a system, with standard errors."""
-    shown = present(result, reference)
+    shown = present(reference, result)
     fig, axes = plt.subplots(1, len(shown), figsize=(7, 4.2), squeeze=False, sharey=True, layout="constrained")
     for ax, r in zip(axes[0], shown, strict=True):
         curves = r["curves"] | r["null"]

@@ -8,7 +8,8 @@ import numpy as np
 import seaborn as sns
 from matplotlib.lines import Line2D
 
-from deepid_lite.figures.style import COLOURS, present
+from deepid_lite.figures.style import COLOURS, present, side_by_side
+from deepid_lite.neurons.tuning import FACTORS
 from deepid_lite.registry import figure
 
 NET, LBP, NULL, EXCITED, INHIBITED = COLOURS[0], COLOURS[1], "0.45", COLOURS[3], COLOURS[0]
@@ -19,7 +20,7 @@ LOOK = {
     "untrained": ("untrained net", NULL, "D"),
     "permuted": ("net, shuffled labels", NULL, "x"),
 }
-KINDS = {"people": "no person in both halves", "random": "random halves"}
+PAPER_ONE = 97  # percent, of the best neuron for a person and for an attribute [section 6, about]
 
 
 def _percent(values):
@@ -34,38 +35,31 @@ def _legend(fig, handles, columns=4):
 def figure_7(result, reference=None):
     """Fig. 7: attribute accuracy of all features together, against LBP over its dimensions and the nulls.
 
-    Left: means over the attributes; right: each attribute, for halves without a person in common.
+    Means over the attributes; filled where no person is in both halves, open for random halves as in the paper.
     """
-    shown = present(result, reference)
-    heights = [max(2.2, 0.5 + 0.135 * len(r["names"])) for r in shown]
-    fig, axes = plt.subplots(len(shown), 2, figsize=(7, 0.6 + sum(heights)), height_ratios=heights, squeeze=False,
-                             layout="constrained")  # fmt: skip
-    for (left, right), r in zip(axes, shown, strict=True):
+    fig, panels = side_by_side(reference, result, 3.2, sharey=True)
+    for ax, r in panels:
         for kind, fill in (("people", "full"), ("random", "none")):
             half = r["halves"][kind]
-            swept = sorted((int(d), np.mean(values)) for d, values in half["all_lbp"].items())
-            look = {"markersize": 5, "fillstyle": fill, "linewidth": 1}
+            look = {"markersize": 6, "fillstyle": fill, "linewidth": 1}
+            swept = sorted((int(d), 100 * np.mean(values)) for d, values in half["all_lbp"].items())
             if swept:
-                style = "-" if kind == "people" else "--"
-                left.semilogx(*zip(*[(d, 100 * v) for d, v in swept], strict=True), color=LBP, marker="s",
-                              linestyle=style, **look)  # fmt: skip
-            for name in ("net", "untrained"):
-                _, colour, marker = LOOK[name]
-                left.semilogx(r["neurons"], 100 * np.mean(half["all"][name]), color=colour, marker=marker, **look)
-            left.semilogx(r["neurons"], 100 * np.mean(half["nulls"]["coin_all"]), color=COLOURS[4], marker="^", **look)
-        left.axhline(50, color="0.7", linewidth=0.8, zorder=0)
-        left.set_xlabel("dimensions", fontsize=9)
-        left.set_ylabel(f"{r['scale']}: balanced accuracy (%)", fontsize=9)
-        half = r["halves"]["people"]
-        best = max(half["all_lbp"], key=lambda d: np.mean(half["all_lbp"][d]), default=None)
-        values = dict(half["all"]) | ({"lbp": half["all_lbp"][best]} if best else {})
-        _dots(right, r["names"], values)
-        right.set_title(f"each attribute; LBP with {int(best):,} dimensions" if best else "each attribute", fontsize=8)
-    axes[-1, 1].set_xlabel("balanced accuracy (%)", fontsize=9)
-    marks = [_mark(*LOOK[name]) for name in ("net", "lbp", "untrained")]
-    marks += [_mark("coin for each person", COLOURS[4], "^"), _mark("filled: no person in both halves", "0.2", "."),
-              _mark("open: random halves", "0.2", "o", fillstyle="none")]  # fmt: skip
-    _legend(fig, marks, 3)
+                ax.semilogx(*zip(*swept, strict=True), "s" + ("-" if fill == "full" else "--"), color=LBP, **look)
+            nulls = {"coin for each person": (half["nulls"]["coin_all"], COLOURS[4], "^")}
+            points = {LOOK[name][0]: (half["all"][name], *LOOK[name][1:]) for name in ("net", "untrained")} | nulls
+            for label, (values, colour, marker) in points.items():
+                ax.semilogx(r["neurons"], 100 * np.mean(values), color=colour, marker=marker, **look)
+                if fill == "full":
+                    ax.annotate(label, (r["neurons"], 100 * np.mean(values)), (-8, 0), ha="right", va="center",
+                                textcoords="offset points", color=colour, fontsize=8)  # fmt: skip
+            if swept and fill == "full":
+                ax.annotate("LBP", swept[-1], (0, -14), textcoords="offset points", color=LBP, fontsize=9, ha="center")
+        ax.axhline(50, color="0.7", linewidth=0.8, zorder=0)
+        ax.set_xlim(left=20)
+        ax.set_xlabel("dimensions")
+    panels[0][0].set_ylabel("balanced accuracy (%)")
+    _legend(fig, [_mark("filled: no person in both halves", "0.2", "o"),
+                  _mark("open: random halves, as in the paper", "0.2", "o", fillstyle="none")], 2)  # fmt: skip
     sns.despine(fig)
     return fig
 
@@ -81,20 +75,29 @@ def _dots(ax, names, values):
         _, colour, marker = LOOK[system]
         ax.plot(_percent(accuracies)[order], np.arange(len(order)), marker, color=colour, markersize=4.5)
     ax.axvline(50, color="0.7", linewidth=0.8, zorder=0)
-    ax.set_yticks(range(len(order)), [names[k].replace("_", " ") for k in order], fontsize=7)
+    ax.set_yticks(range(len(order)), [names[k].replace("_", " ") for k in order], fontsize=8)
     ax.grid(axis="y", color="0.92", linewidth=0.6)
     ax.set_axisbelow(True)
+
+
+def _paper(ax, result):
+    """The paper's accuracy of its best neuron, drawn beside real faces."""
+    if result["scale"] == "reference":
+        ax.axvline(PAPER_ONE, color="0.1", linestyle=":", linewidth=1.2)
+        ax.annotate("paper", (PAPER_ONE, 0), (-2, 2), xycoords=("data", "axes fraction"), textcoords="offset points",
+                    fontsize=8, rotation=90, ha="right")  # fmt: skip
 
 
 @figure("fig8", of="identities")
 def figure_8(result, reference=None):
     """Fig. 8: one neuron against one LBP feature, for five people; the nulls beside them."""
-    shown = present(result, reference)
+    shown = present(reference, result)
     fig, axes = plt.subplots(1, len(shown), figsize=(7, 2.5), squeeze=False, layout="constrained", sharex=True)
     for ax, r in zip(axes[0], shown, strict=True):
         values = {name: found["one"] for name, found in r["systems"].items()}
         values["permuted"] = r["nulls"]["permuted"]
         _dots(ax, [name.split("/")[-1] for name in r["names"]], values)
+        _paper(ax, r)
         ax.set_xlabel(f"{r['scale']}: accuracy of one feature (%)", fontsize=9)
     _legend(fig, [_mark(*LOOK[name]) for name in LOOK if name in values])
     sns.despine(fig)
@@ -104,9 +107,9 @@ def figure_8(result, reference=None):
 @figure("fig9", of="attributes")
 def figure_9(result, reference=None):
     """Fig. 9: one neuron against one LBP feature, for the attributes; filled where no person is in both halves."""
-    shown = present(result, reference)
+    shown = present(reference, result)
     high = max(len(r["names"]) for r in shown)
-    fig, axes = plt.subplots(1, len(shown), figsize=(7, 1.1 + 0.15 * high), squeeze=False, layout="constrained",
+    fig, axes = plt.subplots(1, len(shown), figsize=(7, 1.1 + 0.2 * high), squeeze=False, layout="constrained",
                              sharex=True)  # fmt: skip
     for ax, r in zip(axes[0], shown, strict=True):
         half, random = r["halves"]["people"], r["halves"]["random"]
@@ -116,6 +119,7 @@ def figure_9(result, reference=None):
         order = np.argsort(values["net"], kind="stable")
         ax.plot(_percent(random["systems"]["net"]["one"])[order], np.arange(len(order)), "o", color=NET, markersize=5.5,
                 fillstyle="none")  # fmt: skip
+        _paper(ax, r)
         ax.set_xlabel(f"{r['scale']}: accuracy of one feature (%)", fontsize=9)
     marks = [_mark(*LOOK[name]) for name in LOOK if name in values]
     _legend(fig, [*marks, _mark("net, random halves", NET, "o", fillstyle="none")], 3)
@@ -136,37 +140,34 @@ def figure_11(result, reference=None):
 
 
 def _sorted_means(result, reference):
-    rows = [(r["scale"], name, curves) for r in present(result, reference) for name, curves in r["curves"].items()]
-    systems = [name for name in ("net", "lbp") if name in rows[0][2]]
-    fig, axes = plt.subplots(len(rows), 3 * len(systems), figsize=(7, 0.7 + 1.05 * len(rows)), squeeze=False,
-                             sharex="col", layout="constrained")  # fmt: skip
-    for line, (scale, name, curves) in zip(axes, rows, strict=True):
-        for place, system in enumerate(systems):
-            c, three = curves[system], line[3 * place : 3 * place + 3]
-            for ax, mean, sd in ((three[0], "mean", "sd"), (three[1], "rest_mean", "rest_sd")):
-                low, high = (np.array(c[mean]) + sign * np.array(c[sd]) for sign in (-1, 1))
-                ax.vlines(c["rank"], low, high, color="0.75", linewidth=0.7)
-                ax.plot(c["rank"], c[mean], color=EXCITED, linewidth=1.2)
-                ax.set(ylim=(-0.35, 1.6), yticks=[0, 1])
-            three[1].set_yticklabels([])
+    shown = [(r["scale"], *next(iter(r["curves"].items()))) for r in present(reference, result)]
+    systems = [name for name in ("net", "lbp") if name in shown[0][2]]
+    grid = {"sharex": True, "sharey": "row", "height_ratios": [1.2, 1] * len(shown)}
+    fig, axes = plt.subplots(2 * len(shown), len(systems), figsize=(7, 0.5 + 3.2 * len(shown)), squeeze=False,
+                             layout="constrained", **grid)  # fmt: skip
+    for (scale, name, curves), two in zip(shown, np.split(axes, len(shown)), strict=True):
+        for (means, right), system in zip(two.T, systems, strict=True):
+            c = curves[system]
+            place = 100 * np.array(c["rank"]) / max(c["rank"])
+            means.plot(place, c["rest_mean"], ".", color="0.55", markersize=3)
+            means.plot(place, c["mean"], color=EXCITED, linewidth=1.8)
+            means.set(ylim=(-0.05, 1.1), yticks=[0, 1])
+            means.set_title(f"{LOOK[system][0]}, {scale}: correlation {c['correlation']:.2f}", fontsize=9)
             if "untrained" in curves and system == "net":
-                three[2].plot(c["rank"], _percent(curves["untrained"]["accuracy"]), ".", color="0.75", markersize=2)
+                right.plot(place, _percent(curves["untrained"]["accuracy"]), ".", color="0.8", markersize=3)
             accuracy, sign = _percent(c["accuracy"]), np.array(c["sign"])
             for side, colour, marker in ((1, EXCITED, "^"), (-1, INHIBITED, "v"), (0, "0.3", ".")):
-                these = np.array(c["rank"])[sign == side], accuracy[sign == side]
-                three[2].plot(*these, marker, color=colour, markersize=2)
-            three[2].set(ylim=(35, 101), yticks=[50, 100])
-            three[2].axhline(50, color="0.7", linewidth=0.6, zorder=0)
-        line[0].set_ylabel(f"{scale}\n{name.split('/')[-1].replace('_', ' ')}", fontsize=7)
-    for place, system in enumerate(systems):
-        titles = (f"{LOOK[system][0]}: on these", "on the rest", "accuracy (%)")
-        for ax, title in zip(axes[0, 3 * place : 3 * place + 3], titles, strict=True):
-            ax.set_title(title, fontsize=8)
-    for ax in axes.flat:
-        ax.tick_params(labelsize=6)
-    fig.supxlabel("features in the order of their mean on these images", fontsize=8)
+                right.plot(place[sign == side], accuracy[sign == side], marker, color=colour, markersize=3)
+            right.set(ylim=(35, 101), yticks=[50, 75, 100])
+            right.axhline(50, color="0.7", linewidth=0.6, zorder=0)
+        two[0, 0].set_ylabel("mean activation", fontsize=9)
+        two[1, 0].set_ylabel("accuracy (%)", fontsize=9)
+        short = name.split("/")[-1].replace("_", " ")
+        for high, text, colour in ((0.85, f"line: {short}", EXCITED), (0.69, "dots: all others", "0.35")):
+            two[0, 0].annotate(text, (0.98, high), xycoords="axes fraction", color=colour, fontsize=9, ha="right")
+    fig.supxlabel("features in the order of their mean on these images (%)", fontsize=9)
     _legend(fig, [_mark("excitatory", EXCITED, "^"), _mark("inhibitory", INHIBITED, "v"),
-                  _mark("halves disagree", "0.3", "."), _mark("untrained net", "0.75", ".")])  # fmt: skip
+                  _mark("halves disagree", "0.3", "."), _mark("untrained net", "0.8", ".")])  # fmt: skip
     sns.despine(fig)
     return fig
 
@@ -182,33 +183,30 @@ def _bare(ax):
 
 @figure("fig12", of="identities")
 def figure_12(result, reference=None):
-    """Fig. 12: histograms of five random neurons over all images; of the five that two people excite and inhibit most.
+    """Fig. 12: histograms of a random neuron over all images, and of two that excite and two that inhibit one person.
 
     Filled: images of the person; line: everybody else. Bars are cut at a share of 50 %, for most are at zero.
     """
-    shown = present(result, reference)
-    rows = []  # (label, distributions, colour)
-    for r in shown:
-        rows.append((f"{r['scale']}\nrandom neurons", r["random_neurons"], NULL))
-        for name, kinds in r["histograms"].items():
-            short = name.split("/")[-1].replace("_", " ")
-            rows += [(f"{short}\n{kind}", found, EXCITED if kind == "excitatory" else INHIBITED)
-                     for kind, found in kinds.items()]  # fmt: skip
-    fig, axes = plt.subplots(len(rows), 5, figsize=(7, 0.5 + 0.72 * len(rows)), squeeze=False, layout="constrained")
-    for line, (label, found, colour) in zip(axes, rows, strict=True):
-        main = found["shares"].get("positives") or found["shares"]["all"]
-        for k, ax in enumerate(line):
-            _bare(ax)
-            if k >= len(main):
-                ax.set_visible(False)
-                continue
+    shown = present(reference, result)
+    fig, axes = plt.subplots(len(shown), 5, figsize=(7, 0.6 + 1.5 * len(shown)), squeeze=False, layout="constrained")
+    for line, r in zip(axes, shown, strict=True):
+        name, kinds = next(iter(r["histograms"].items()))
+        drawn = [("random neuron", r["random_neurons"], 0, NULL)]
+        drawn += [(f"{sign} {kind}", kinds[kind], k, colour)
+                  for kind, sign, colour in (("excitatory", "+", EXCITED), ("inhibitory", "−", INHIBITED))
+                  for k in range(min(2, len(kinds[kind]["neurons"]) if kind in kinds else 0))]  # fmt: skip
+        for ax, (kind, found, k, colour) in zip(line, drawn, strict=False):
+            main = found["shares"].get("positives") or found["shares"]["all"]
             _histogram(ax, main[k], found["top"][k], colour, fill=True, alpha=0.5)
             if "rest" in found["shares"]:
-                _histogram(ax, found["shares"]["rest"][k], found["top"][k], "0.2", linewidth=1)
+                _histogram(ax, found["shares"]["rest"][k], found["top"][k], "0.2", linewidth=1.2)
+            ax.set_title(f"{kind}\nno. {found['neurons'][k]}", fontsize=8, color=colour)
+        for place, ax in enumerate(line):
+            _bare(ax)
             ax.set_ylim(0, 50)
-            ax.annotate(str(found["neurons"][k]), (0.97, 0.8), xycoords="axes fraction", ha="right", fontsize=6)
-        line[0].set_ylabel(label, fontsize=7, rotation=0, ha="right", va="center")
-    fig.supxlabel("activation of the numbered neuron", fontsize=8)
+            ax.set_visible(place < len(drawn))
+        line[0].set_ylabel(f"{r['scale']}\n{name.split('/')[-1].replace('_', ' ')}", fontsize=9)
+    fig.supxlabel("activation", fontsize=9)
     _legend(fig, [_mark("all images", NULL, "s"), _mark("person, excitatory", EXCITED, "s"),
                   _mark("person, inhibitory", INHIBITED, "s"), _mark("everybody else", "0.2", "_")])  # fmt: skip
     sns.despine(fig, left=True)
@@ -216,32 +214,31 @@ def figure_12(result, reference=None):
 
 
 @figure("fig13", of="attributes")
-def figure_13(result, reference=None):
+def figure_13(result, reference=None, columns=4):
     """Fig. 13: histograms of single neurons over the attributes of a group: sex, age, hair.
 
-    A column is a neuron, chosen as the best excitatory (+) or inhibitory (-) one of the attribute above it; the row of
-    that attribute is filled.
+    A panel is the best excitatory neuron of the attribute above it (filled); line: the mean of the rest of its group.
     """
-    parts = [(r["scale"], group, found) for r in present(result, reference) for group, found in r["histograms"].items()]
-    heights = [0.55 + 0.5 * len(found["shares"]) for _, _, found in parts]
-    fig = plt.figure(figsize=(7, sum(heights) + 0.2), layout="constrained")
-    below = fig.subfigures(len(parts), 1, height_ratios=heights, squeeze=False)[:, 0]
-    for sub, (scale, group, found) in zip(below, parts, strict=True):
-        names, columns = list(found["shares"]), len(found["neurons"])
-        axes = sub.subplots(len(names), columns, squeeze=False)
-        for j in range(columns):
-            excited = found["kind"][j] == "excitatory"
-            for i, name in enumerate(names):
-                ax, own = axes[i, j], name == found["for"][j]
-                _bare(ax)
-                colour = (EXCITED if excited else INHIBITED) if own else "0.4"
-                _histogram(ax, found["shares"][name][j], found["top"][j], colour, fill=own, alpha=0.6 if own else 1)
-                ax.set_ylim(0, 60)
-            title = f"{'+' if excited else '−'} {found['for'][j].replace('_', ' ')}\n{found['neurons'][j]}"
-            axes[0, j].set_title(title, fontsize=6, color=EXCITED if excited else INHIBITED)
-        for i, name in enumerate(names):
-            axes[i, 0].set_ylabel(name.replace("_", " "), fontsize=7, rotation=0, ha="right", va="center")
-        sub.suptitle(f"{scale}: {group}", fontsize=8, x=0.02, ha="left")
+    shown = present(reference, result)
+    fig, axes = plt.subplots(len(shown), columns, figsize=(7, 0.4 + 1.75 * len(shown)), squeeze=False,
+                             layout="constrained")  # fmt: skip
+    for line, r in zip(axes, shown, strict=True):
+        drawn = [(group, found, j) for group, found in r["histograms"].items() for j in range(len(found["neurons"]))
+                 if found["kind"][j] == "excitatory"]  # fmt: skip
+        for place, ax in enumerate(line):
+            _bare(ax)
+            ax.set_visible(place < len(drawn))
+        for ax, (group, found, j) in zip(line, drawn, strict=False):
+            own = found["for"][j]
+            others = {name: shares[j] for name, shares in found["shares"].items() if name != own}
+            _histogram(ax, found["shares"][own][j], found["top"][j], EXCITED, fill=True, alpha=0.5)
+            _histogram(ax, np.mean(list(others.values()), axis=0), found["top"][j], "0.2", linewidth=1.2)
+            label = next(iter(others)).replace("_", " ").lower() if len(others) == 1 else f"other {group}"
+            ax.annotate(label, (0.98, 0.92), xycoords="axes fraction", fontsize=8, ha="right", va="top", color="0.2")
+            ax.set_ylim(0, 60)
+            ax.set_title(f"{own.replace('_', ' ').lower()}\nneuron {found['neurons'][j]}", fontsize=8, color=EXCITED)
+        line[0].set_ylabel(r["scale"], fontsize=9)
+    fig.supxlabel("activation", fontsize=9)
     sns.despine(fig, left=True)
     return fig
 
@@ -252,7 +249,7 @@ def figure_lesions(result, reference=None):
 
     Thin lines: each of the five; thick: their mean; band: two standard deviations over the random draws.
     """
-    shown = present(result, reference)
+    shown = present(reference, result)
     fig, axes = plt.subplots(1, len(shown), figsize=(7, 2.9), squeeze=False, sharey=True, layout="constrained")
     for ax, r in zip(axes[0], shown, strict=True):
         found = {key: np.array(value) for key, value in r["lesions"].items()}
@@ -269,5 +266,40 @@ def figure_lesions(result, reference=None):
     axes[0, 0].set_ylabel("AUC of the person's images", fontsize=9)
     handles, _ = axes[0, 0].get_legend_handles_labels()
     _legend(fig, handles, 3)
+    sns.despine(fig)
+    return fig
+
+
+def figure_tuning(curves, neurons):
+    """Answers before the ReLU over the steps of each factor: a thin line a person, and their mean.
+
+    curves: {factor: (P, S, K)} of `neurons.tuning`; neurons: {factor: K numbers}. Below zero the neuron is silent.
+    """
+    rows = -(-len(curves) // 3)
+    fig, axes = plt.subplots(rows, min(3, len(curves)), figsize=(7, 2.3 * rows), squeeze=False, layout="constrained")
+    for ax, (factor, answers) in zip(axes.flat, curves.items(), strict=False):
+        label, steps = FACTORS[factor]
+        for k, neuron in enumerate(neurons[factor]):
+            look = {"color": COLOURS[(3, 0)[k % 2]], "linestyle": ("-", "--")[k % 2]}
+            ax.plot(steps, answers[:, :, k].mean(0), "os"[k % 2], **look, markersize=4, label=f"neuron {neuron}")
+            ax.plot(steps, answers[:, :, k].T, **look, linewidth=0.7, alpha=0.45)
+        ax.axhspan(ax.get_ylim()[0], 0, color="0.93", zorder=0)
+        ax.axhline(0, color="0.5", linewidth=0.8)
+        ax.set_ylim(top=ax.get_ylim()[1] + 0.25 * np.ptp(ax.get_ylim()))
+        ax.set_xlabel(label, fontsize=9)
+        ax.legend(
+            frameon=False,
+            fontsize=8,
+            loc="upper center",
+            ncols=2,
+            handlelength=1,
+            columnspacing=0.6,
+            handletextpad=0.4,
+            borderaxespad=0,
+        )
+    for ax in axes.flat[len(curves) :]:
+        ax.remove()
+    for ax in axes[:, 0]:
+        ax.set_ylabel("before the ReLU", fontsize=9)
     sns.despine(fig)
     return fig

@@ -3,6 +3,8 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
+from matplotlib.colors import ListedColormap
+from matplotlib.patches import Patch
 from scipy.stats import norm
 
 from deepid_lite.figures.style import COLOURS, legend_above, present
@@ -15,31 +17,36 @@ NULLS = {"untrained": "untrained, batch norm", "untrained_plain": "untrained, pl
 
 @figure("fig1-sparsity", of="sparsity")
 def figure_1_sparsity(result, reference=None):
-    """Fig. 1, left: activations of 32 neurons on two pictures of one person and one of another, as strips of bars."""
-    shown = present(result, reference)
-    fig, axes = plt.subplots(3, len(shown), figsize=(7, 2.9), squeeze=False, sharex=True, layout="constrained")
-    for column, study in zip(axes.T, shown, strict=True):
-        examples = study["examples"]
-        values = np.array(examples["activations"])
-        for ax, title, row in zip(column, examples["titles"], values, strict=True):
-            colour = COLOURS[0] if title.startswith("person A") else COLOURS[1]
-            ax.bar(range(len(row)), row, color=colour, width=0.8)
-            silent = np.flatnonzero(row == 0)
-            ax.plot(silent, np.zeros(len(silent)), "x", color="0.45", markersize=3, clip_on=False)
-            ax.set(yticks=[], ylim=(0, 1.05 * values.max()))
-            same = ((row > 0) == (values[0] > 0)).sum()
-            note = "" if ax is column[0] else f"; {same} of {len(row)} as in image 1 of A"
-            ax.set_title(f"{title}: {(row > 0).sum()} active{note}", fontsize=8, loc="left", pad=2)
-        column[0].annotate(study["scale"], (0.5, 1.3), xycoords="axes fraction", ha="center", weight="bold")
-        column[-1].set(xlabel=f"{len(row)} of the neurons (x: not active)", xticks=[])
-    sns.despine(fig, left=True)
+    """Fig. 1, left: which neurons two pictures of one person and one of another activate; a cell is a neuron.
+
+    Grey: as on image 1 of person A, dark where active. In colour: not as on that image.
+    """
+    shown = present(reference, result)
+    fig, axes = plt.subplots(len(shown), 3, figsize=(7, 0.5 + 1.55 * len(shown)), squeeze=False, layout="constrained")
+    colours = ListedColormap(["0.93", "0.45", "#f6c99f", "#b35900"])
+    for row, study in zip(axes, shown, strict=True):
+        bits = np.array(study["examples"]["activations"]) > 0
+        for ax, title, own in zip(row, study["examples"]["titles"], bits, strict=True):
+            unequal = own != bits[0]
+            cells = np.full(-(-len(own) // 32) * 32, np.nan)
+            cells[: len(own)] = own + 2 * unequal
+            ax.pcolormesh(cells.reshape(-1, 32), cmap=colours, vmin=0, vmax=3, edgecolors="white", linewidth=0.4)
+            ax.set(xticks=[], yticks=[], aspect="equal")
+            ax.invert_yaxis()
+            said = f"{unequal.sum()} not as on image 1 of A" if unequal.any() else f"{own.sum()} of {len(own)} active"
+            ax.set_title(f"{title}:\n{said}", fontsize=9, pad=3)
+        row[0].set_ylabel(study["scale"], weight="bold")
+    labels = ("silent, as on image 1 of A", "active, as there", "silent, active there", "active, silent there")
+    fig.legend([Patch(color=colours(k)) for k in range(4)], labels, loc="outside lower center", ncols=4, frameon=False,
+               fontsize=8, handlelength=1, columnspacing=1.2)  # fmt: skip
+    sns.despine(fig, left=True, bottom=True)
     return fig
 
 
 @figure("fig6", of="sparsity")
 def figure_6(result, reference=None, layer="FC-4"):
     """Fig. 6: histograms of active neurons an image and of images a neuron, with the nulls and the paper's numbers."""
-    shown = present(result, reference)
+    shown = present(reference, result)
     fig, axes = plt.subplots(
         len(shown), 2, figsize=(7, 0.7 + 2.1 * len(shown)), squeeze=False, sharex="col", layout="constrained"
     )
@@ -79,7 +86,7 @@ def figure_6_layers(result, reference=None):
 
     Distances: filled markers between two people, open ones between two images of one person.
     """
-    shown = present(result, reference)
+    shown = present(reference, result)
     size = (7, 0.7 + 2.0 * len(shown))
     fig, axes = plt.subplots(len(shown), 3, figsize=size, squeeze=False, sharey="col", layout="constrained")
     for row, study in zip(axes, shown, strict=True):
@@ -115,7 +122,7 @@ def figure_dropout(result, reference=None, layer="FC-4"):
 
     Lines across are the untrained nets; bars at the active neurons are the spread over images.
     """
-    shown = present(result, reference)
+    shown = present(reference, result)
     fig, axes = plt.subplots(
         len(shown), 3, figsize=(7, 0.9 + 2.0 * len(shown)), squeeze=False, sharex=True, layout="constrained"
     )

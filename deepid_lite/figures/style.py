@@ -6,6 +6,7 @@ Colours are seaborn's colour-blind palette; what a colour says is also said by a
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 import seaborn as sns
 
 from deepid_lite.errors import DataError
@@ -33,6 +34,17 @@ def legend_above(fig, ax, columns=3, size=8):
     """The legend of one panel above all of them."""
     handles, labels = ax.get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside upper center", ncols=columns, frameon=False, fontsize=size)
+
+
+def label_lines(ax, labels, gap=0.065):
+    """Texts at the right end of lines, moved apart where they would meet: labels are (y, text, colour)."""
+    low, high = ax.get_ylim()
+    places, at = [], -np.inf
+    for y, *_ in sorted(labels, key=lambda label: label[0]):
+        at = max((y - low) / (high - low), at + gap)
+        places.append(at)
+    for place, (_, text, colour) in zip(places, sorted(labels, key=lambda label: label[0]), strict=True):
+        ax.annotate(text, (1.01, place), xycoords="axes fraction", color=colour, fontsize=9, va="center")
 
 
 def check_kind(path):

@@ -16,7 +16,7 @@ def score_histogram(scores, same, ax=None, threshold=None, label="score", bins=6
     ax = ax or plt.subplots(figsize=(7, 2.8))[1]
     scores, same = np.asarray(scores), np.asarray(same, dtype=bool)
     edges = np.linspace(*np.quantile(scores, [0.001, 0.999]), bins + 1)
-    for kind, name in ((~same, "two people"), (same, "one person")):
+    for kind, name in ((~same, "impostor pairs"), (same, "genuine pairs")):
         share = np.full(kind.sum(), 1 / max(kind.sum(), 1))
         ax.hist(np.clip(scores[kind], edges[0], edges[-1]), edges, weights=share, alpha=0.6, label=name)
     if threshold is not None:

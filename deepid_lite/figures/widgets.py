@@ -12,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from deepid_lite.neurons.occlusion import FRACTIONS, SIZES, occlude_block, occlude_from_below
+from deepid_lite.neurons.selectiveness import balanced_accuracy, neuron_thresholds, permuted_targets
 from deepid_lite.verification.model import face_features
 
 
@@ -71,3 +72,45 @@ def codes_widget(images, features, labels, threshold, start=(0, 1)):
         name = f"person {list(seen).index(label) + 1}, picture {seen[label]}"
         faces.append({"name": name, "person": label, "image": picture(image), "code": code.tobytes().hex()})
     return page("codes", {"faces": faces, "threshold": int(threshold), "start": list(start)})
+
+
+def threshold_widget(scores, same, bins=60, unit="nats"):
+    """Histograms of the scores (P,) of both kinds of pairs and a threshold to move: the two errors and the accuracy.
+
+    same: bool (P,). A pair is accepted from the threshold on. It starts at zero, or at the edge that is nearest.
+    Returns the HTML.
+    """
+    scores, same = np.asarray(scores, float), np.asarray(same, bool)
+    edges = np.linspace(*np.quantile(scores, [0.001, 0.999]), bins + 1)
+    edges -= edges[np.abs(edges).argmin()]  # one edge is at zero
+    inside = np.clip(scores, edges[0], np.nextafter(edges[-1], -np.inf))
+    genuine, impostor = (np.histogram(inside[kind], edges)[0].tolist() for kind in (same, ~same))
+    data = {"edges": np.round(edges, 1).tolist(), "genuine": genuine, "impostor": impostor, "unit": unit}
+    return page("threshold", data | {"start": int(np.abs(edges).argmin())})
+
+
+def hamming_widget(marks, neurons):
+    """Two sliders, mean and spread of the rates, and how far two images are then apart on average.
+
+    marks: {name: (mean, spread)} of nets that stand in the picture, the first one to begin with. Returns the HTML.
+    """
+    nets = [
+        {"name": name, "mean": round(mean, 4), "spread": round(spread, 4)} for name, (mean, spread) in marks.items()
+    ]
+    return page("hamming", {"marks": nets, "neurons": int(neurons)})
+
+
+def luck_widget(features, target, first, draws=20, neurons=400):
+    """A button that shuffles the labels: every neuron on the half that chose its threshold, and on the other half.
+
+    features (N, D), of which the first `neurons` are drawn; target, first: bool (N,). Returns the HTML.
+    """
+    features, found = features[:, :neurons], []
+    for seed in range(draws):
+        shuffled = permuted_targets(target, seed)
+        fit = neuron_thresholds(features[first], shuffled[first])
+        held = balanced_accuracy(features[~first], shuffled[~first], fit.sign, fit.threshold)
+        found.append(
+            {key: np.rint(1000 * a[0]).astype(int).tolist() for key, a in (("chosen", fit.accuracy), ("held", held))}
+        )
+    return page("luck", {"draws": found})

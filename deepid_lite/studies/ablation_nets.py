@@ -4,11 +4,13 @@ A `Trial` says whose features fit Joint Bayesian, and which pairs are decided; s
 """
 
 import time
+from contextlib import suppress
 
 import numpy as np
 import torch
 
 from deepid_lite import tensors
+from deepid_lite.errors import DataError
 from deepid_lite.files import read_json, write_json
 from deepid_lite.nets import deepid as nets
 from deepid_lite.nets.batches import FaceBatches, check_labels
@@ -20,8 +22,10 @@ from deepid_lite.verification.evaluation import pair_scores
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.metrics import verify
 from deepid_lite.verification.model import FaceModel
+from deepid_lite.verification.verifier import fit_verifier
 
 POINTS = 8  # of a curve
+COMPONENTS = (120, 60, 30, 15, 8)  # of PCA before Joint Bayesian: the most that can be fitted
 RIGHT = ("joint_bayesian", "picture", "euclidean")  # scores of which a record holds which pairs they decide rightly
 
 
@@ -106,12 +110,23 @@ def _share(features):
 
 
 def _joint_bayesian(net, of_fit, people, of_compared, pairs):
-    """`pair_scores` with Joint Bayesian fitted on features (N, D); no face activates a neuron: chance."""
+    """`pair_scores` with Joint Bayesian fitted on features (N, D); nothing in them to fit it on: chance."""
     alive = of_fit.any(0)  # a neuron that nobody activates has no variance to fit
-    if not alive.any():
+    verifier = _verifier(of_fit[:, alive], people) if alive.any() else None
+    if verifier is None:
         return {kind: np.zeros(len(pairs)) for kind in ("joint_bayesian", "cosine", "hamming")}
-    fitted = FaceModel(net, None, None, {}).with_verifier(of_fit[:, alive], people)
-    return pair_scores(fitted, of_compared[:, alive], pairs)
+    return pair_scores(FaceModel(net, None, verifier, {}), of_compared[:, alive], pairs)
+
+
+def _verifier(features, people):
+    """A fitted verifier, or None.
+
+    Where most neurons are idle the others may not vary within anybody in some direction; then it has fewer components.
+    """
+    for most in COMPONENTS:
+        with suppress(DataError):
+            return fit_verifier(features, people, most)
+    return None
 
 
 def _right(scores, pairs, threshold):

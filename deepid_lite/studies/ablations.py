@@ -15,6 +15,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.splits import renumber
@@ -75,7 +76,7 @@ def run_experiment(name, data="synthetic", root=None, out=None, preset="ablation
     _check_stored(path, result["variants"], tried)
     crops = Crops(parts)
     if not result["nulls"]:
-        result["nulls"]["held_out"] = _untrained(base, crops, "held_out")
+        result["nulls"]["held_out"] = _untrained(base, crops, "held_out", device)
         write_json(path, sealed(_summed_up(result)))
     for variant, seed in _turns(tried, base.seed, seeds):
         (recipe, extra), runs = tried[variant], result["variants"].get(variant, {}).get("runs", {})
@@ -88,7 +89,8 @@ def run_experiment(name, data="synthetic", root=None, out=None, preset="ablation
         result = json.loads(json.dumps(result))
         write_json(path, sealed(_summed_up(result)))
     if test:
-        _test(result, path, tried, base, crops, data, root, None if test is True else test)
+        crops.with_test(*_tested_on(parts, data, root, None if test is True else test))
+        _test(result, path, tried, base, crops, device)
     return json.loads(json.dumps(_summed_up(result)))
 
 
@@ -204,9 +206,9 @@ def _whole(net, crops, recipe, extra):
     return attached(net, heads, images[:: max(1, len(images) // 2000)], recipe.seed)
 
 
-def _untrained(base, crops, where):
+def _untrained(base, crops, where, device):
     """The null: nets that were not trained, with and without batch norm: {name: {FC-n: as `measure`}}."""
-    net = getattr(nets, base.architecture)(**base.net).eval()
+    net = getattr(nets, base.architecture)(**base.net).eval().to(_device(device))
     images = crops.of("held_out", base.region)
     found = {}
     for name, statistics in (("untrained", True), ("untrained_plain", False)):
@@ -215,20 +217,26 @@ def _untrained(base, crops, where):
     return found
 
 
-def _test(result, path, tried, base, crops, data, root, test):
+def _device(device):
+    return device or ("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def _tested_on(parts, data, root, test):
+    return (parts.test, parts.pairs) if parts.test is not None else load_test(data, root, test)
+
+
+def _test(result, path, tried, base, crops, device):
     """Score every finished training on the test set, with Joint Bayesian of all held-out people."""
-    parts = crops.parts
-    crops.with_test(*((parts.test, parts.pairs) if parts.test is not None else load_test(data, root, test)))
     of_test = {"hash": crops.parts.test.data_hash, **_sizes(crops.parts.pairs)}
     if result.setdefault("test", of_test) != of_test:
         raise DataError(f"{path}: tested on another set; take another folder")
     if "test" not in result["nulls"]:
-        result["nulls"]["test"] = _untrained(base, crops, "test")
+        result["nulls"]["test"] = _untrained(base, crops, "test", device)
     for variant, (recipe, extra) in tried.items():
         for seed, run in result["variants"][variant]["runs"].items():
             if "test" not in run:
                 net, _ = nets.load_net(_folder(path.parent, variant, seed) / "weights.safetensors")
-                whole = _whole(net, crops, dataclasses.replace(recipe, seed=int(seed)), extra)
+                whole = _whole(net.to(_device(device)), crops, dataclasses.replace(recipe, seed=int(seed)), extra)
                 run["test"] = measure(whole, *crops.to_compare("test", recipe.region))
                 write_json(path, sealed(_summed_up(result)))
 

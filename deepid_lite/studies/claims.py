@@ -35,7 +35,7 @@ def table(claims, folder=None):
         both = [f"**{found.number}**{bar}", f"**{found.more}**: {differences(found)}"]
         if found.why:
             both = [f"*not tested*: {found.why}", "*not tested*"]
-        rows.append([name, claim.paper, values(found), values(lite), *both])
+        rows.append([name, claim.paper, "; ".join([values(found), *_beside(found)]), values(lite), *both])
     header = ["claim", "paper", "reference", "lite", "number reached?", "more than the comparison?"]
     return markdown_table(header, rows)
 
@@ -72,7 +72,7 @@ def as_text(verdicts):
             else:
                 lines += [f"     {v.scale:<9}  {v.number.upper():<12}  {values(v)}"]
                 lines += [f"     {'':<9}  {v.more.upper():<12}  {differences(v)}"]
-            lines += [f"     {'':<9}  beside        {label}: {_text(claim, e)}" for label, e in v.beside.items()]
+            lines += [f"     {'':<9}  beside        {text}" for text in _beside(v)]
     return "\n".join(lines)
 
 
@@ -103,6 +103,11 @@ def compared(v, kind=""):
     if "loss" in claim.against and "%" in claim.unit:
         return f"with {claim.against}{kind} ours: {number}"
     return f"{f'{claim.times:g} times ' * (claim.times != 1)}{claim.against}{kind}: {number}"
+
+
+def _beside(v):
+    """What is printed and not judged: "LBP: correlation 0.93 (0.91 to 0.94)"."""
+    return [f"{label}: {_joined(found, lambda x: _text(v.claim, x))}" for label, found in v.beside.items()]
 
 
 def theirs(v):

@@ -46,8 +46,8 @@ def _unit(features):
 def verification_report(scores, pairs, n_roc=200):
     """Accuracy in percent for each kind of score, and the ROC of the first kind: a dict for JSON.
 
-    Each with the standard error of the folds' mean, as the papers print it, and its 95 % interval. The ROC is a step
-    function: at each `far` the largest true accept rate that was measured there or below.
+    Each with the standard error of the folds' mean, as the papers print it, its 95 % interval, and the folds' mean
+    threshold. The ROC is a step function: at each `far` the largest true accept rate that was measured there or below.
     """
     report = {}
     for name, values in scores.items():
@@ -57,6 +57,7 @@ def verification_report(scores, pairs, n_roc=200):
             "standard_error": round(100 * result.standard_error, 3),
             "interval": fold_interval(100 * result.fold_accuracy),
             "fold_accuracy": [round(100 * a, 3) for a in result.fold_accuracy],
+            "threshold": round(float(np.maximum(result.threshold, values.min() - 1).mean()), 3),  # -inf is no JSON
             "equal_error_rate": round(100 * metrics.equal_error_rate(values, pairs.same), 3),
         }
     far, tar, _ = metrics.roc(next(iter(scores.values())), pairs.same)

@@ -78,11 +78,14 @@ class ValidationScore:
         self.parts = {name: _reduced(np.sqrt(f), fits, each) for name, f in features.items()}
 
     def __call__(self, names):
+        return 100 * metrics.verify(self.scores(names), self.pairs).accuracy
+
+    def scores(self, names):
+        """Joint Bayesian's score (P,) of each of `pairs` by the regions of these names together."""
         fit, test = (np.concatenate([self.parts[name][side] for name in names], axis=1) for side in (0, 1))
         # the root was taken already; of what is left the pipeline's own PCA decorrelates the regions
         verifier = make_verifier(components(fit, self.labels, COMPONENTS))[1:]
-        scores = verifier.fit(fit, self.labels).score_pairs(test, self.pairs)
-        return 100 * metrics.verify(scores, self.pairs).accuracy
+        return verifier.fit(fit, self.labels).score_pairs(test, self.pairs)
 
 
 def _reduced(features, fits, each):

@@ -17,7 +17,7 @@ sys.path.insert(0, str(BOOK / "_tools"))
 
 from book_source import chapters, notebooks  # noqa: E402
 
-OWN = ["own_faces", "train_on_gpu"]
+OWN = ["own_faces", "train_on_gpu", "systems"]
 
 
 def code_of(name):

@@ -148,6 +148,16 @@ def test_chapter(name):
         assert not re.search(r"^\s*[%!]", cell.source, re.M), f"no magics:\n{cell.source}"
 
 
+@pytest.mark.parametrize("name", [*chapters()[:7], "systems"])
+def test_code_fits_the_column_and_tables_have_captions(name):
+    for cell in read_chapter(name).cells:
+        if cell.cell_type == "code":
+            wide = [row for row in cell.source.split("\n") if len(row) > 76]
+            assert not wide, f"at 1280 pixels the column holds 76 characters: {wide[0]}"
+            tables = len(re.findall(r"\bmarkdown_table\(", cell.source))
+            assert cell.source.count("caption=") >= tables, f"a table without a caption:\n{cell.source}"
+
+
 @pytest.mark.parametrize("name", chapters())
 def test_chapter_ends_with_a_quiz_of_three_to_five_questions(name):
     blocks = [

@@ -9,7 +9,7 @@ import pytest
 BOOK = Path(__file__).resolve().parents[2] / "book"
 sys.path.insert(0, str(BOOK / "_tools"))
 
-from book_source import chapters  # noqa: E402
+from book_source import notebooks  # noqa: E402
 
 GREEK = r"\\(?:alpha|beta|gamma|delta|varepsilon|theta|lambda|mu|rho|sigma|Sigma|tau|varphi|Phi|pi|eta)(?![a-z])"
 WORDS = re.compile(r"\\(?:text|mathrm|operatorname|mathbb|label)\{[^}]*\}|\\(?:begin|end)\{\w+\}|:label: \S+")
@@ -41,18 +41,18 @@ def letters(formula: str) -> set[str]:
     return set(re.findall(GREEK, plain)) | set(re.findall(r"[A-Za-z]", re.sub(r"\\[A-Za-z]+", " ", plain)))
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", notebooks())
 def test_every_listed_symbol_is_in_its_chapter(name):
     displayed, inline = formulas(name)
     text = re.sub(r"\s", "", " ".join([*displayed, *inline]))
     assert [symbol for symbol in listed().get(name, []) if re.sub(r"\s", "", symbol) not in text] == []
 
 
-@pytest.mark.parametrize("name", chapters())
+@pytest.mark.parametrize("name", notebooks())
 def test_every_letter_of_an_equation_is_listed(name):
     known = set().union(*map(letters, listed().get(name, []))) | {"i", "j", "k", "n"}  # that count
     assert set().union(*map(letters, formulas(name)[0])) - known == set()
 
 
 def test_every_chapter_of_the_index_exists():
-    assert set(listed()) <= set(chapters())
+    assert set(listed()) <= set(notebooks())

@@ -139,6 +139,15 @@ def test_the_verdicts_are_those_of_the_package(demo, model, settings):
     assert demo.locator(".demo-says").first.inner_text().startswith(expected)
 
 
+def test_the_still_shows_what_the_page_shows_first(demo):
+    facts = demo.evaluate("fetch('_static/demo/demo.json').then(answer => answer.json())")
+    found = look(demo)
+    assert found["ratio"] == pytest.approx(facts["still"]["ratio"], abs=0.1)
+    assert abs(found["distance"] - facts["still"]["distance"]) <= 1 and found["active"] == pytest.approx(
+        facts["still"]["active"], abs=1
+    )
+
+
 def test_the_thresholds_hold_for_people_of_the_test_part(demo, model):
     limits = demo.evaluate("fetch('_static/demo/demo.json').then(answer => answer.json())")["thresholds"]
     faces = make_faces(60, 6, first_person=FIRST_PERSON["test"])

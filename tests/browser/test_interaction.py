@@ -208,6 +208,32 @@ def test_occlusion_figure(page, address):
     assert page.faults == []
 
 
+def test_hamming_figure(page, address):
+    visit(page, address, "08_sparsity")
+    figure = page.locator(".dl-hamming")
+    status = figure.locator(".status")
+    figure.get_by_role("button", name="untrained, plain").click()
+    apart = int(re.search(r"differ in (\d+) %", status.inner_text())[1])
+    figure.get_by_role("button", name="paper").click()
+    assert int(re.search(r"differ in (\d+) %", status.inner_text())[1]) > apart
+    start_before(page, figure)
+    tab_to(page, ".dl-hamming input[type=range]", 8)
+    page.keyboard.press("Home")
+    assert "differ in 0 %" in status.inner_text(), "neurons that are never active"
+    assert page.faults == []
+
+
+def test_luck_figure(page, address):
+    visit(page, address, "10_selectiveness")
+    figure = page.locator(".dl-luck")
+    status = figure.locator(".status")
+    assert "Mean of 1 shuffle:" in status.inner_text()
+    figure.get_by_role("button").click()
+    means = re.search(r"Mean of 2 shuffles: ([\d.]+) % and ([\d.]+) %", status.inner_text())
+    assert float(means[1]) > 50 and float(means[1]) > float(means[2])
+    assert page.faults == []
+
+
 # --- the theme ---
 
 

@@ -72,12 +72,17 @@ def drawn(ax):
 
 def test_table_4(lite):
     fig = plots.figure_table_4(lite, study("reference", 1))
-    assert [ax.get_title() for ax in fig.axes] == ["lite", "reference"]
-    shown = drawn(fig.axes[0])
+    assert [ax.get_title() for ax in fig.axes] == ["reference", "lite"]
+    shown = drawn(fig.axes[1])
     table = lite["table"]["picture and mirror"]
     expected = [table[kind][way]["accuracy"] for kind, way in plots.CODE_ROWS]
     assert list(shown["net, picture and mirror"]) == expected
-    assert len(shown["null, picture and mirror"]) == 4
+    nulls = [
+        lite["nulls"][n]["table"]["binary"][way]
+        for n in ("untrained", "pixels")
+        for way in ("joint_bayesian", "hamming")
+    ]
+    assert list(shown["null, picture and mirror"]) == [null["accuracy"] for null in nulls]
     paper = next(line for line in fig.axes[0].lines if "paper" in str(line.get_label()))
     assert sorted(paper.get_xdata()) == [96.45, 97.67, 98.70]
 
@@ -109,13 +114,14 @@ def test_recall(lite):
 
 
 def test_search_time():
-    rows = [{"method": f"m{i}", "bytes": 64 << i % 2, "ms": 1.0 + i, "recall": 50.0 + i} for i in range(11)]
-    fig = plots.figure_search_time({"rows": rows, "k": 10})
-    times, sizes = fig.axes
-    assert [line.get_xdata()[0] for line in times.lines] == [row["ms"] for row in rows]
-    assert [line.get_xdata()[0] for line in sizes.lines] == [row["bytes"] for row in rows]
-    looks = {(line.get_marker(), str(line.get_color())) for line in times.lines}
-    assert len(looks) == 11
+    methods = ["codes, ours", "codes, faiss", "codes, then 50 by real features", "codes, 1 of 9 lists"]
+    methods += ["codes, 4 of 9 lists", "real features, faiss"]
+    rows = [{"method": m, "bytes": 64, "ms": 1.0 + i, "recall": 50.0 + i} for i, m in enumerate(methods)]
+    ax = plots.figure_search_time({"rows": rows, "k": 10}).axes[0]
+    points = sorted((x, y) for line in ax.lines for x, y in zip(*line.get_data(), strict=True))
+    assert points == [(row["ms"], row["recall"]) for row in rows]
+    assert sorted(len(line.get_xdata()) for line in ax.lines) == [1, 1, 2, 2]
+    assert {text.get_text() for text in ax.texts} == {"ours", "faiss", "then 50", "1 of 9 lists", "4 of 9 lists"}
 
 
 def test_the_code_explorer_holds_codes_names_and_threshold():

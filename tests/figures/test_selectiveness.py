@@ -174,15 +174,20 @@ def test_fig_8_shows_the_numbers(identities):
     net = next(line for line in lines(ax) if line.get_marker() == "o")
     np.testing.assert_allclose(net.get_xdata(), 100 * np.sort(identities["systems"]["net"]["one"]))
     assert len(lines(ax)) == 5  # three systems, shuffled labels, chance
+    real = plots.figure_8(identities, identities | {"scale": "reference"}).axes[0]
+    assert len(lines(real)) == 6 and "paper" in [text.get_text() for text in real.texts]
 
 
 def test_fig_10_shows_means_and_accuracies(identities):
     fig = plots.figure_10(identities)
-    assert len(fig.axes) == 3 * 6
+    assert len(fig.axes) == 4 and len(plots.figure_10(identities, identities).axes) == 8
     curve = identities["curves"]["person-0"]["net"]
-    np.testing.assert_allclose(lines(fig.axes[0])[0].get_ydata(), curve["mean"])
-    np.testing.assert_allclose(lines(fig.axes[1])[0].get_ydata(), curve["rest_mean"])
-    assert "net: on these" in words(fig) and "LBP: on these" in words(fig)
+    rest, own = lines(fig.axes[0])
+    np.testing.assert_allclose(own.get_ydata(), curve["mean"])
+    np.testing.assert_allclose(rest.get_ydata(), curve["rest_mean"])
+    assert f"net, lite: correlation {curve['correlation']:.2f}" in words(fig) and "LBP, lite" in words(fig)
+    drawn = np.concatenate([line.get_ydata() for line in fig.axes[2].lines if line.get_marker() in "^v."])
+    assert set(100 * np.array(curve["accuracy"])) <= set(drawn)
 
 
 def test_fig_lesions_shows_means_and_nulls(identities):
@@ -201,13 +206,11 @@ def test_pictures_of_attributes(attributes, number):
 
 
 def test_figs_7_and_9_show_the_numbers(attributes):
-    left, right = plots.figure_7(attributes).axes
+    (left,) = plots.figure_7(attributes).axes
     people = attributes["halves"]["people"]
     heights = [float(line.get_ydata()[0]) for line in left.get_lines()]
     assert any(h == pytest.approx(100 * np.mean(people["all"]["net"])) for h in heights)
     assert any(h == pytest.approx(100 * np.mean(people["nulls"]["coin_all"])) for h in heights)
-    net = next(line for line in lines(right) if line.get_marker() == "o")
-    np.testing.assert_allclose(net.get_xdata(), 100 * np.sort(people["all"]["net"]))
     net = next(line for line in lines(plots.figure_9(attributes).axes[0]) if line.get_marker() == "o")
     np.testing.assert_allclose(net.get_xdata(), 100 * np.sort(people["systems"]["net"]["one"]))
 

@@ -55,15 +55,19 @@ def legend(fig):
     return [text.get_text() for text in fig.legends[0].get_texts()]
 
 
-def test_strips_show_the_activations_and_count_the_active():
-    result = study("lite")
-    fig = plots.figure_1_sparsity(result, study("reference", 50))
-    assert len(fig.axes) == 6
-    for k, ax in enumerate(fig.axes[::2]):
-        row = np.array(result["examples"]["activations"][k])
-        assert [bar.get_height() for bar in ax.patches] == pytest.approx(row)
-        assert len(ax.lines[0].get_xdata()) == (row == 0).sum()
-        assert f"{(row > 0).sum()} active" in ax.get_title(loc="left")
+def test_cells_show_the_neurons_and_where_they_differ_from_the_first_picture():
+    lite, reference = study("lite"), study("reference", 50)
+    fig = plots.figure_1_sparsity(lite, reference)
+    assert len(fig.axes) == 6 and fig.axes[0].get_ylabel() == "reference"
+    for scale, row in ((reference, fig.axes[:3]), (lite, fig.axes[3:])):
+        bits = np.array(scale["examples"]["activations"]) > 0
+        for ax, own in zip(row, bits, strict=True):
+            cells = ax.collections[0].get_array().ravel()
+            cells = np.asarray(cells[~np.ma.getmaskarray(cells)])[: len(own)]
+            np.testing.assert_array_equal(cells % 2, own)
+            np.testing.assert_array_equal(cells >= 2, own != bits[0])
+            unequal = (own != bits[0]).sum()
+            assert (f"{unequal} not as" if unequal else f"{own.sum()} of {len(own)} active") in ax.get_title()
 
 
 def test_figure_6_has_net_nulls_and_paper_in_one_picture():
@@ -72,7 +76,7 @@ def test_figure_6_has_net_nulls_and_paper_in_one_picture():
     assert len(fig.axes) == 4 and len(plots.figure_6(lite).axes) == 2
     nulls = ["untrained, batch norm", "untrained, plain", "independent neurons"]
     assert set(legend(fig)) == {"trained net", *nulls, "paper's mean and spread"}
-    for row, scale in enumerate((lite, reference)):
+    for row, scale in enumerate((reference, lite)):
         for column, kind in enumerate(("active", "rate")):
             ax = fig.axes[2 * row + column]
             found = scale["layers"]["FC-4"]["net"]["histograms"][kind]["counts"]

@@ -25,7 +25,7 @@ def test_histograms_are_shares_of_each_kind():
     ax = score_histogram(rng.normal(size=1000) + 2 * same, same, threshold=1)
     heights = [sum(bar.get_height() for bar in kind) for kind in ax.containers]
     assert heights == pytest.approx([1, 1])  # outliers are clipped into the outer bars, not dropped
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["two people", "one person"]
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["impostor pairs", "genuine pairs"]
     assert ax.lines[0].get_xdata()[0] == 1
 
 

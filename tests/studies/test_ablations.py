@@ -24,6 +24,7 @@ from deepid_lite.verification.evaluation import pair_scores
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.model import FaceModel, face_features
 from deepid_lite.verification.pairs import Pairs, make_pairs
+from deepid_lite.verification.verifier import fit_verifier
 
 TINY = """
 epochs = 2
@@ -235,11 +236,12 @@ def test_results_of_others_are_refused(tiny, tmp_path, parts, monkeypatch):
         patch.setattr(ablations, "VERSION", 0)
         with pytest.raises(DataError, match="of another code .commit"):
             run(tiny, out, parts)
-    with pytest.raises(DataError, match="tested on another set"):
-        ablations._test(json.loads(before) | {"test": {}}, out / "result.json", {}, None, Crops(parts), "", None, None)
     assert (out / "result.json").read_text() == before
     edited = json.loads(before)
     del edited["digest"]
+    (out / "result.json").write_text(json.dumps(sealed(edited | {"test": {"hash": "of others"}})))
+    with pytest.raises(DataError, match="tested on another set"):
+        run(tiny, out, parts, only=["few"], test=True)
     for text, says in ((before[:100], "not valid JSON"), ("[]", "holds a list"),
                        (json.dumps(edited), "not as it was recorded"),
                        (json.dumps(sealed(edited | {"variants": [1]})), "damaged"),
@@ -378,6 +380,20 @@ def test_right_is_what_the_thresholds_of_the_other_folds_decide(parts):
         first = values[pairs.fold == 0] > wanted.threshold[0]
         np.testing.assert_array_equal(right[:24], first == pairs.same[pairs.fold == 0])
         assert found["accuracy"][kind] == pytest.approx(100 * wanted.accuracy, abs=1e-3)
+
+
+def test_neurons_that_vary_within_nobody_leave_fewer_components():
+    rng, people = np.random.default_rng(0), np.repeat(np.arange(60), 4)
+    features = rng.random((240, 70)).astype(np.float32) + rng.random((60, 70)).astype(np.float32)[people]
+    one_of_each = np.flatnonzero(np.r_[True, people[1:] != people[:-1]])
+    features = np.concatenate([features, np.float32(people[:, None] % 2)], axis=1)  # of a person, never of an image
+    pairs = make_pairs(people, 2, 20)
+    with pytest.raises(DataError, match="singular"):
+        fit_verifier(features, people)
+    scores = ablation_nets._joint_bayesian(None, features, people, features, pairs)["joint_bayesian"]
+    assert protocols.verify(scores, pairs).accuracy > 0.6
+    alone = ablation_nets._joint_bayesian(None, features[one_of_each], np.arange(60), features, pairs)
+    assert not alone["joint_bayesian"].any(), "nobody has two images"
 
 
 @pytest.mark.parametrize("preset", ["ablation", "lite"])

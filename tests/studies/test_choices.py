@@ -36,7 +36,7 @@ def test_every_choice_is_scored_on_the_same_pairs_of_sharp_pictures_of_people_it
 
     monkeypatch.setattr(module, "fit_verifier", fit)
     monkeypatch.setattr(module, "COMPONENTS", (2, 4))
-    found = choices(setup, splits=2)
+    found = choices(setup, shares=(2,))
     features, faces = setup.features("held_out"), setup.held_out
     sharp = faces.attributes["source"] != "celeba64"
     row_of = {row.tobytes(): n for n, row in enumerate(features)}
@@ -45,19 +45,19 @@ def test_every_choice_is_scored_on_the_same_pairs_of_sharp_pictures_of_people_it
         assert not set(faces.labels[fit_rows]) & set(faces.labels[other_rows])
         assert sharp[other_rows].all()
     assert {n for _, n in fits} == {2, 4} and len(fits) == 8
-    for split in range(2):  # order of the calls: kind, components, split
-        first = scored[split]
-        for other, pairs in scored[split::2]:
+    for fold in range(2):  # order of the calls: kind, components, fold
+        first = scored[fold]
+        for other, pairs in scored[fold::2]:
             assert np.array_equal(other, first[0]) and np.array_equal(pairs.first, first[1].first)
     half = [len(fitted) for fitted, _ in fits]
     assert half[0] > half[4]  # small pictures are in the first kind alone
     assert found["images"] == {"all": len(faces), "sharp": int(sharp.sum())}
-    assert {len(values) for kind in found["accuracy"].values() for values in kind.values()} == {2}
+    assert {len(values) for kind in found["accuracy"]["1 of 2"].values() for values in kind.values()} == {2}
 
 
 def test_without_sources_all_pictures_are_sharp(setup, monkeypatch):
     monkeypatch.setattr(module, "COMPONENTS", (2,))
     del setup.held_out.attributes["source"]
-    found = choices(setup, splits=1)
+    found = choices(setup, shares=(3,))
     assert found["images"]["all"] == found["images"]["sharp"]
-    assert found["accuracy"]["all"] == found["accuracy"]["sharp"]
+    assert found["accuracy"]["2 of 3"]["all"] == found["accuracy"]["2 of 3"]["sharp"]

@@ -212,6 +212,16 @@ def test_the_comparisons_number_is_ours_and_the_difference(tmp_path, down):
         assert "in log-odds" in differences(found) and "40 % " in values(found)
 
 
+def test_what_stands_beside_is_printed_and_not_judged(tmp_path):
+    for scale in ("lite", "reference"):
+        write(tmp_path, SEEN | {"lbp": [60, 59, 61]}, scale=scale)
+    claim = replace(CLAIM, beside=lambda r: {"LBP": r["lbp"], "at 50": {"40 %": r["lbp"]}})
+    (found,) = judge("lite", tmp_path, [claim])
+    assert (found.number, found.more) == ("passed", "yes")
+    for text in (claims.table([claim], tmp_path), as_text([[found]])):
+        assert "LBP: 60.0 (59.0 to 61.0) %" in text and "at 50: 40 % 60.0 (59.0 to 61.0) %" in text
+
+
 def test_of_losses_it_says_what_ours_would_be(tmp_path):
     write(tmp_path, SEEN)
     (found,) = judge("lite", tmp_path, [replace(CLAIM, against="LBP's loss")])

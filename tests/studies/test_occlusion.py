@@ -232,26 +232,54 @@ def test_sensitivity(scale):
 
 
 @pytest.mark.parametrize("kind, figure", [("from_below", plots.figure_15), ("block", plots.figure_16)])
-def test_accuracies_stand_in_one_picture(result, kind, figure):
-    fig = figure(result)
-    names = {text.get_text() for text in fig.legends[0].get_texts()}
-    assert names == {"FC-2", "FC-4", "code, Hamming", "LBP", "untrained net", "pixels"}
-    for ax, key in zip(fig.axes, ("accuracy", "fixed"), strict=True):
-        drawn = {c.get_label(): np.array(c.lines[0].get_ydata(), float) for c in ax.containers}
-        assert set(drawn) == names
-        np.testing.assert_allclose(drawn["LBP"], result[kind]["curves"]["LBP"][key])
-    more = json.loads(json.dumps(result))
-    more[kind]["curves"]["FC-1"] = more[kind]["curves"]["FC-2"]
-    both = figure(result, more | {"scale": "reference"})
-    assert len(both.axes) == 4 and fig.get_size_inches()[0] <= 7
-    assert "FC-1" in {text.get_text() for text in both.legends[0].get_texts()}
+def test_accuracies_stand_in_one_picture_with_their_names_and_the_papers_points(result, kind, figure):
+    (ax,) = figure(result).axes
+    names = {"FC-2", "FC-4", "code, Hamming", "LBP", "untrained net", "pixels"}
+    drawn = {c.get_label(): np.array(c.lines[0].get_ydata(), float) for c in ax.containers}
+    assert set(drawn) == names == {text.get_text() for text in ax.texts}
+    np.testing.assert_allclose(drawn["LBP"], result[kind]["curves"]["LBP"]["accuracy"])
+    both = figure(result, result | {"scale": "reference"})
+    assert [ax.get_title(loc="left") for ax in both.axes] == ["reference", "lite"]
+    stars = {
+        tuple(line.get_xydata()[0])
+        for line in both.axes[0].lines
+        if line.get_marker() == "*" and len(line.get_xydata()) == 1
+    }
+    assert stars == {(level, value) for _, level, value, _ in plots.PAPER[kind]}
+
+
+def test_losses_start_at_zero_and_stand_on_two_scales(result):
+    points, odds = plots.losses(result, names=("FC-4",)).axes
+    accuracy = np.array(result["from_below"]["curves"]["FC-4"]["accuracy"])
+    np.testing.assert_allclose(points.lines[0].get_ydata(), accuracy[0] - accuracy)
+    share = accuracy / 100
+    expected = np.log(share[0] / (1 - share[0])) - np.log(share / (1 - share))
+    np.testing.assert_allclose(odds.lines[0].get_ydata(), expected, atol=1e-9)
+
+
+def test_calibration_draws_one_system_over_another(result):
+    ax = plots.calibrated(result, result).axes[1]
+    curves = result["block"]["curves"]
+    drawn = next(line for line in ax.lines if line.get_label() == "random block")
+    np.testing.assert_allclose(drawn.get_xydata().T, [curves[name]["accuracy"] for name in ("LBP", "FC-4")])
+
+
+def test_two_thresholds_of_each_system(result):
+    (ax,) = plots.thresholds(result, level=50).axes
+    names = [text.get_text() for text in ax.get_yticklabels()]
+    at = result["from_below"]["levels"].index(50)
+    for name, own, fixed in zip(
+        names, *[[line.get_xdata()[0] for line in ax.lines[k:-1:2]] for k in (0, 1)], strict=True
+    ):
+        curve = (result["from_below"]["curves"] | result["null"]["from_below"])[name]
+        assert (own, fixed) == (curve["accuracy"][at], curve["fixed"][at])
 
 
 def test_strip_figures(strips):
     assert [len(ax.images) for ax in plots.figure_17(strips).axes[:4]] == [1] * 4
     assert len(plots.figure_17(strips, strips, people=1).axes) == 2 * 2 + 2
     fig = plots.pattern_stability(strips, strips)
-    assert len(fig.axes) == 8
+    assert len(fig.axes) == 4
     expected = np.mean(strips["rank_correlation"]["from_below"], axis=0)
     np.testing.assert_allclose(fig.axes[0].lines[0].get_ydata(), expected)
     fig = plots.figure_1(strips)

@@ -134,6 +134,15 @@ def test_the_roc_is_a_step_function_of_what_was_measured(model):
         assert tar == pytest.approx(max(true for false, true in rates if false <= far + 1e-6), abs=1e-5)
 
 
+def test_the_reports_threshold_parts_the_pairs_and_is_a_number():
+    pairs = make_pairs(LABELS, per_fold=40)
+    parted = np.where(pairs.same, 3.0, -2.0)
+    assert -2 < evaluation.verification_report({"one": parted}, pairs)["one"]["threshold"] < 3
+    # where calling every pair "same" is best, too
+    reversed_ = evaluation.verification_report({"one": -parted}, pairs)["one"]["threshold"]
+    assert np.isfinite(reversed_)
+
+
 def test_identification_in_blocks_is_that_of_the_whole_matrix(model, monkeypatch):
     features, lists = simulated(1), images_of().lists
     whole = evaluation.identification_report(model, features, LABELS, lists)
