@@ -244,15 +244,17 @@ def reproduce(
 
 @app.command()
 def claims(
-    scale: Annotated[Literal["lite", "reference"], typer.Option(help="which recorded results to judge")] = "reference",
+    scale: Annotated[
+        Literal["lite", "reference"] | None, typer.Option(help="which recorded results to judge; default: both")
+    ] = None,
     results: Annotated[
         Path | None, typer.Option(help="folder of results, as reproduce writes it; default: those recorded here")
     ] = None,
 ):
-    """What the paper claims, what its null model gives, what was measured here, and the verdict."""
+    """What the paper claims, by which rule it is judged, and both answers: number reached? more than the comparison?"""
     from deepid_lite.studies.claims import as_text, judge
 
-    say(as_text(judge(scale, results)))
+    say(as_text([judge(each, results) for each in ([scale] if scale else ["reference", "lite"])]))
 
 
 def run():

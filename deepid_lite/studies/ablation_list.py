@@ -7,7 +7,6 @@ else. Those of DeepID2 have its small net, as the paper's studies had.
 
 from typing import NamedTuple
 
-from deepid_lite.registry import Claim, claims
 from deepid_lite.studies.comparisons import against, folds_of, paired, right_of
 
 
@@ -150,33 +149,3 @@ def _over_dropout(result):
     """Largest difference of the active share between dropout rates, in points."""
     shares = [_active(result, f"dropout {rate}") for rate in ("0", "0.25", "0.5", "0.75")]
     return max(shares) - min(shares)
-
-
-claims(
-    Claim(
-        "DeepID2+ and DeepID2", row=3, study="regions", source="section 4, Fig. 3", paper="about 2 points",
-        statement="On every region a DeepID2+ net beats a DeepID2 net",
-        ours=lambda r: _mean([d.points for d in _over_deepid2(r)]),
-        comparison=lambda r: _mean([_half(d) for d in _over_deepid2(r)]), kind="chance", against="chance of the pairs",
-        at_least=1, unit="{:.2f} points",
-    ),
-    Claim(
-        "three changes", row=4, study="layers", source="arXiv v1, Fig. 3", paper="drawn, no number", of="arXiv v1",
-        statement="More maps, more people and supervision of every layer: each makes the net better",
-        ours=lambda r: -_closest(r).points, comparison=lambda r: _half(_closest(r)), kind="chance",
-        against="chance of the pairs", at_least=0.5, unit="{:.2f} points, the smallest",
-    ),
-    Claim(
-        "verification signal", row=5, study="signals", source="DeepID2, section 4", paper="2.39 points", of="DeepID2",
-        statement="The L2 signal beside identification makes features better",
-        ours=lambda r: against(r, "none")["L2"].points, comparison=lambda r: _half(against(r, "none")["L2"]),
-        kind="chance", against="chance of the pairs", at_least=1, unit="{:.2f} points",
-    ),
-    Claim(
-        "dropout", row=16, study="dropout", source="section 5", paper="stated, no number",
-        statement="How many neurons are active does not depend on the dropout rate",
-        ours=_over_dropout,
-        comparison=lambda r: abs(_active(r, "dropout 0.5") - _active(r, "dropout 0.5, no batch norm")),
-        kind="baseline", against="batch norm left out", at_most=5, times=2, unit="{:.1f} points",
-    ),
-)  # fmt: skip

@@ -11,7 +11,7 @@ import numpy as np
 from deepid_lite.faces.regions import crop
 from deepid_lite.neurons.codes import binarise, hamming, order_bits, pack, random_projection_bits
 from deepid_lite.neurons.untrained import untrained_net
-from deepid_lite.registry import Claim, claims, study
+from deepid_lite.registry import study
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.metrics import verify
 from deepid_lite.verification.verifier import components, fit_verifier
@@ -218,19 +218,3 @@ def _net(result):
 
 def _null(result):
     return result["nulls"]["untrained"]["table"]["binary"]
-
-
-claims(
-    Claim(
-        "binary codes", row=17, study="codes", source="section 5, Table 4", paper="1.03 points",
-        statement="Binary codes lose about one point with Joint Bayesian",
-        ours=lambda r: _loss(r, _net(r), "joint_bayesian"), comparison=lambda r: _loss(r, _null(r), "joint_bayesian"),
-        kind="null", against="codes of an untrained net", at_most=1.25, margin=1, unit="{:.2f} points",
-    ),
-    Claim(
-        "Hamming", row=18, study="codes", source="section 5, Table 4", paper="2.25 points",
-        statement="Hamming distance alone comes close behind",
-        ours=lambda r: _loss(r, _net(r), "hamming"), comparison=lambda r: _loss(r, _null(r), "hamming"),
-        kind="null", against="codes of an untrained net", at_most=3, margin=1, unit="{:.2f} points",
-    ),
-)  # fmt: skip

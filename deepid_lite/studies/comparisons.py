@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from deepid_lite.errors import DataError
+from deepid_lite.studies.intervals import resampled
 
 
 class Difference(NamedTuple):
@@ -64,27 +65,6 @@ def right_of(result, kind="joint_bayesian", variants=None):
             raise DataError(f"{name}: no pairs decided by {kind!r}; there are {kinds}")
         found[name] = unpacked(right[kind], result["pairs"])
     return found
-
-
-def resampled(right, fold, n_draws=10_000, seed=0):
-    """Accuracies (B, V) of V nets on pairs drawn again within their folds, the same draws for all nets.
-
-    right: bool (V, P). fold: int (P,). Pairs on which the nets do alike need not be told apart: how often each kind of
-    pair is drawn is multinomial, and there are few kinds.
-    """
-    right, fold = np.atleast_2d(np.asarray(right, bool)), np.asarray(fold)
-    if right.ndim != 2 or right.shape[1:] != fold.shape or not fold.size:
-        raise DataError(f"right {right.shape}, fold {fold.shape}: give (V, P) bits and the fold of each of P pairs")
-    if n_draws < 1:
-        raise DataError(f"n_draws = {n_draws}: draw at least once")
-    rng = np.random.default_rng(seed)
-    folds = np.unique(fold)
-    total = np.zeros((n_draws, len(right)))
-    for f in folds:
-        kinds, counts = np.unique(right[:, fold == f], axis=1, return_counts=True)
-        n = counts.sum()
-        total += rng.multinomial(n, counts / n, size=n_draws) @ kinds.T / n
-    return total / len(folds)
 
 
 def paired(first, second, fold, n_draws=10_000, seed=0, level=0.95):

@@ -21,7 +21,7 @@ from deepid_lite.neurons.selectiveness import (
 )
 from deepid_lite.neurons.silencing import silencing_curves
 from deepid_lite.neurons.untrained import untrained_model
-from deepid_lite.registry import Claim, claims, study
+from deepid_lite.registry import study
 from deepid_lite.studies.responses import curves, extremes, groups, numbers, portraits, random_neurons, summary
 from deepid_lite.verification import lbp
 
@@ -215,43 +215,3 @@ def _net_and_lbp(half):
 def _both_signs(method):
     """The rarer of selective excitatory and inhibitory features, percent of all, mean over the people; method: text."""
     return lambda r: 100 * _mean([*map(min, *(r["systems"][method][sign] for sign in ("excitatory", "inhibitory")))])
-
-
-claims(
-    Claim(
-        "one neuron, a person", row=19, study="identities", source="section 6, Fig. 8", paper="about 97 %",
-        statement="One neuron tells some person from all others",
-        ours=lambda r: _best_one(r, "net"), comparison=lambda r: _best_one(r, "lbp"), kind="baseline",
-        against="best LBP feature", at_least=95, margin=2,
-    ),
-    Claim(
-        "LBP and a person", row=20, study="identities", source="section 6, Fig. 10", paper="about 50 %",
-        statement="Most single LBP features are near chance for a person",
-        ours=lambda r: 100 * _mean(r["systems"]["lbp"]["median"]),
-        comparison=lambda r: 100 * _mean(r["systems"]["net"]["median"]), kind="baseline",
-        against="typical neuron of the net", at_most=55, margin=2,
-    ),
-    Claim(
-        "one neuron, an attribute", row=21, study="attributes", source="section 6, Fig. 9", paper="about 97 %",
-        statement="One neuron tells some attribute, on people it never saw",
-        ours=lambda r: _best_one(r["halves"]["people"], "net"),
-        comparison=lambda r: _best_one(r["halves"]["people"], "lbp"), kind="baseline", against="best LBP feature",
-        at_least=95, margin=2,
-    ),
-    Claim(
-        "attributes against LBP", row=22, study="attributes", source="section 6, Fig. 7", paper="in all of them",
-        statement="All neurons together beat LBP at attributes",
-        **_net_and_lbp("random"), kind="baseline", against="LBP at its best dimension", at_least=75, margin=2,
-    ),
-    Claim(
-        "attributes of strangers", row=23, study="attributes", source="beyond the paper", paper="not measured",
-        statement="The same where no person is in both halves", of="this book",
-        **_net_and_lbp("people"), kind="baseline", against="LBP at its best dimension", at_least=75, margin=2,
-    ),
-    Claim(
-        "two signs", row=24, study="identities", source="section 6, Figs. 10 and 12", paper="drawn, no number",
-        statement="Some neurons are excited by a person and others inhibited; LBP has no such subsets",
-        ours=_both_signs("net"), comparison=_both_signs("lbp"), kind="baseline", against="LBP", at_least=1, times=3,
-        unit="{:.1f} % of the features",
-    ),
-)  # fmt: skip

@@ -11,7 +11,7 @@ from deepid_lite.faces.cache import cache_folder
 from deepid_lite.neurons import disguises
 from deepid_lite.neurons import occlusion as occ
 from deepid_lite.neurons.untrained import untrained_model
-from deepid_lite.registry import Claim, claims, study
+from deepid_lite.registry import study
 from deepid_lite.studies import robustness
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.model import face_features, weights_hash
@@ -235,41 +235,3 @@ def _deeper(result, level):
     """How much better the deepest layer is than the first that the net has, at a level of occlusion from below."""
     first = min(name for name in result["from_below"]["curves"] if name.startswith("FC-"))
     return _accuracy(result, "from_below", level, "FC-4") - _accuracy(result, "from_below", level, first)
-
-
-claims(
-    Claim(
-        "one net on LFW", row=1, study="occlusion", source="section 5, Table 4", paper="98.70 %",
-        statement="One net, FC-4 of picture and mirror, verifies nearly all of LFW's pairs",
-        ours=lambda r: _accuracy(r, "from_below", 0, "FC-4"), comparison=lambda r: _accuracy(r, "from_below", 0, "LBP"),
-        kind="baseline", against="high-dimensional LBP", at_least=98, margin=2,
-    ),
-    Claim(
-        "40 % covered", row=25, study="occlusion", source="section 7, Fig. 15", paper="over 90 %",
-        statement="Over 90 % with 40 % of the face covered, where LBP is below 70 %",
-        ours=lambda r: _accuracy(r, "from_below", 40, "FC-4"),
-        comparison=lambda r: _accuracy(r, "from_below", 40, "LBP"), kind="baseline", against="LBP", at_least=90,
-        margin=2,
-    ),
-    Claim(
-        "blocks of 50", row=26, study="occlusion", source="section 7, Fig. 16", paper="89.2 %",
-        statement="Blocks of 50 x 50 pixels leave 89.2 %, and LBP about 70 %",
-        ours=lambda r: _accuracy(r, "block", 50, "FC-4"), comparison=lambda r: _accuracy(r, "block", 50, "LBP"),
-        kind="baseline", against="LBP", at_least=89.2, margin=2,
-    ),
-    Claim(
-        "deeper is more robust", row=27, study="occlusion", source="section 7, Fig. 15", paper="drawn, no number",
-        statement="Deeper layers are more robust: the gap to the first one grows under a cover",
-        ours=lambda r: _deeper(r, 40), comparison=lambda r: _deeper(r, 0), kind="baseline",
-        against="the gap on clean faces", at_least=2, margin=1, unit="{:.1f} points",
-    ),
-    Claim(
-        "stable patterns", row=28, study="strips", source="section 7, Fig. 17", paper="drawn, no number",
-        statement="A person's pattern of activations stays under a cover of 40 %",
-        ours=lambda r: _mean(
-            person[r["levels"]["from_below"].index(40)] for person in r["rank_correlation"]["from_below"]
-        ),
-        comparison=lambda r: _mean(r["other_person_rank_correlation"]), kind="null", against="other people",
-        at_least=0.7, margin=0.2, unit="rank correlation {:.2f}",
-    ),
-)  # fmt: skip

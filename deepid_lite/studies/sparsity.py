@@ -2,7 +2,7 @@
 
 from deepid_lite.neurons.sparsity import examples, picture, rounded, sparsity_of_runs, summary
 from deepid_lite.neurons.untrained import null_models
-from deepid_lite.registry import Claim, claims, study
+from deepid_lite.registry import study
 
 
 @study
@@ -51,31 +51,3 @@ def _active(found):
 def _alike(found):
     """Code distance of two images of one person, in percent of that of two people."""
     return 100 * found["hamming"]["within"] / found["hamming"]["between"]
-
-
-claims(
-    Claim(
-        "half of the neurons", row=12, study="sparsity", source="section 5, Fig. 6", paper="57.0 %",
-        statement="About half of the neurons are active on an image",
-        ours=lambda r: _active(_net(r)), comparison=lambda r: _active(_null(r)), kind="null", against="untrained net",
-        between=(40, 60),
-    ),
-    Claim(
-        "half of the images", row=13, study="sparsity", source="section 5, Fig. 6", paper="12.4 points",
-        statement="A neuron is active on about half of the images: the spread over neurons is small",
-        ours=lambda r: 100 * _net(r)["rate_std"], comparison=lambda r: 100 * _null(r)["rate_std"], kind="null",
-        against="untrained net", at_most=15, margin=2, unit="{:.1f} points",
-    ),
-    Claim(
-        "half are zero", row=14, study="sparsity", source="section 6, Fig. 12", paper="about 50 %",
-        statement="Half of a neuron's activations are zero",
-        ours=lambda r: 100 * (1 - r["test"]["FC-4"]["rate_mean"]),
-        comparison=lambda r: 100 * (1 - _null(r)["rate_mean"]), kind="null", against="untrained net", between=(40, 60),
-    ),
-    Claim(
-        "one person, one pattern", row=15, study="sparsity", source="Fig. 1", paper="drawn, no number",
-        statement="Two images of a person activate more of the same neurons than images of two people",
-        ours=lambda r: _alike(_net(r)), comparison=lambda r: _alike(_null(r)), kind="null", against="untrained net",
-        at_most=75, margin=10, unit="{:.0f} % of the distance",
-    ),
-)  # fmt: skip
