@@ -138,13 +138,13 @@ def read_chapter(name: str):
 
 
 def reading_minutes(name: str) -> int:
-    """How long a page takes to read, at 200 words and 20 lines of code a minute, to the next five minutes."""
+    """How long a page takes to read, at 200 words and 20 lines of unfolded code a minute, to the next five minutes."""
     cells = read_chapter(name).cells
     words = sum(len(cell.source.split()) for cell in cells if cell.cell_type == "markdown")
     lines = sum(
         len(cell.source.splitlines())
         for cell in cells
-        if cell.cell_type == "code" and "setup" not in cell.metadata.get("tags", ())
+        if cell.cell_type == "code" and "hide-input" not in cell.metadata.get("tags", ())
     )
     return 5 * max(1, math.ceil((words / 200 + lines / 20) / 5))
 

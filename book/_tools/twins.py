@@ -150,6 +150,14 @@ class Converter:
     def do_code_block(self, argument, options, body):
         return f"```{argument}\n{body}\n```"
 
+    def do_package_code(self, argument, options, body):
+        from package_code import address, lines_of
+
+        path, first, last, text = lines_of(
+            argument, options.get("from", ""), options.get("to", ""), "docstring" in options
+        )
+        return f"```python\n{text}\n```\n\n*[`{path}`, lines {first} to {last}]({address(path, first, last)})*"
+
     def do_exercise(self, argument, options, body):
         label = options.get("label") or self.fail("an exercise has no label")
         title = f" ({self.inline(argument)})" if argument else ""
@@ -308,9 +316,12 @@ def convert(name: str, labels: Labels | None = None):
             continue
         if unknown := set(cell.metadata.get("tags", ())) - CODE_TAGS:
             converter.fail(f"cell tags {sorted(unknown)} are not supported")
-        tags = [tag for tag in cell.metadata.get("tags", ()) if tag == "raises-exception"]
-        add("code", cell.source, tags, converter.solving)
-        if figure := figure_of(cell):
+        figure, tags = figure_of(cell), set(cell.metadata.get("tags", ()))
+        title = converter.solving
+        if not title and "hide-input" in tags and "setup" not in tags:  # folded in the book, and here
+            title = f"The code of {labels.found[figure['name']][1]}" if figure else "The code of what follows"
+        add("code", cell.source, tags & {"raises-exception"}, title)
+        if figure:
             add("markdown", f"**{labels.found[figure['name']][1]}.** {converter.inline(figure['caption'])}")
     if converter.cited:
         entries = [
