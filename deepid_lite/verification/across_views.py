@@ -90,6 +90,12 @@ def estimate(values, seed=0):
     return [round(float(x), 3) for x in (mean, low, high)]
 
 
+def by_view(found):
+    """(trainings, people, views) -> the `estimate` of the mean over the views and of each view, for JSON."""
+    found = np.asarray(found)
+    return {"mean": estimate(found.mean(2)), "views": [estimate(of_view) for of_view in np.moveaxis(found, 2, 0)]}
+
+
 def baselines(faces):
     """Features without a net, each (N, D): {"raw": pixels, "LBP": on a grid, "landmark LBP": around the landmarks}.
 

@@ -8,7 +8,7 @@ neutral light. Not tested: targets in other lights, real people. Chapter 17. `ne
 `study` 6 and 7.
 """
 
-from deepid_lite.papers.multiview.net import MultiViewPerceptron, features, render, train, view_of
+from deepid_lite.papers.multiview.net import MultiViewPerceptron, features, pretrained, render, train, view_of
 from deepid_lite.papers.multiview.study import draw_data, multiview
 
-__all__ = ["MultiViewPerceptron", "draw_data", "features", "multiview", "render", "train", "view_of"]
+__all__ = ["MultiViewPerceptron", "draw_data", "features", "multiview", "pretrained", "render", "train", "view_of"]

@@ -1,5 +1,8 @@
 """The net of [Zhu, Luo, Wang, Tang, NIPS 2014]: neurons of the person, neurons of the view, and EM between them."""
 
+from importlib import resources
+from pathlib import Path
+
 import numpy as np
 import torch
 from torch import nn
@@ -8,7 +11,7 @@ from torch.nn import functional as F
 from deepid_lite.errors import DataError
 from deepid_lite.faces.synthetic.views import PIXELS, VIEWS
 from deepid_lite.nets.batches import fingerprint, step_seed
-from deepid_lite.nets.deepid import ARCHITECTURES, build, to_input
+from deepid_lite.nets.deepid import ARCHITECTURES, build, load_net, to_input
 from deepid_lite.nets.training import fit
 
 # 1 the net
@@ -195,6 +198,11 @@ def train(faces, clean, recipe, folder, identify=False, **options):
 
 
 # 5 use
+
+
+def pretrained():
+    """The net that ships with the book: the study's, of the first seed."""
+    return load_net(Path(str(resources.files("deepid_lite") / "shipped" / "multiview.safetensors")))[0]
 
 
 @torch.no_grad()
