@@ -13,6 +13,7 @@ from PIL import Image
 
 from deepid_lite.neurons.occlusion import FRACTIONS, SIZES, occlude_block, occlude_from_below
 from deepid_lite.neurons.selectiveness import balanced_accuracy, neuron_thresholds, permuted_targets
+from deepid_lite.papers import multiview
 from deepid_lite.verification.model import face_features
 
 
@@ -24,7 +25,7 @@ def page(name, data):
 
 
 def picture(image):
-    """A uint8 (H, W, 3) picture as a data address that an <img> shows."""
+    """A uint8 (H, W, 3) or grey (H, W) picture as a data address that an <img> shows."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, "WEBP", quality=80)
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
@@ -114,3 +115,23 @@ def luck_widget(features, target, first, draws=20, neurons=400):
             {key: np.rint(1000 * a[0]).astype(int).tolist() for key, a in (("chosen", fit.accuracy), ("held", held))}
         )
     return page("luck", {"draws": found})
+
+
+def views_widget(net, inputs, drawn, true, views, names=("A", "B")):
+    """A slider that turns two heads: what a multi-view perceptron draws, the true picture, and how alike their h2 are.
+
+    inputs: uint8 (2, 32, 32), what the net saw of each. drawn: floats (2, V, 32, 32), -1 .. 1, see `multiview.render`;
+    true: uint8 of that shape. views: V degrees. Returns the HTML.
+    """
+    pictures = np.rint(127.5 * (drawn.clip(-1, 1) + 1)).astype(np.uint8)
+    of_drawn, of_true = (_unit(multiview.features(net, x.reshape(-1, *x.shape[2:]))["h2"]) for x in (pictures, true))
+    alike = np.einsum("pvd,qvd->pqv", *(x.reshape(len(inputs), len(views), -1) for x in (of_drawn, of_true)))
+    people = [{"name": names[p], "input": picture(inputs[p]),
+               "frames": [{"drawn": picture(pictures[p, v]), "truth": picture(true[p, v]),
+                           "same": round(float(alike[p, p, v]), 3), "other": round(float(alike[p, 1 - p, v]), 3)}
+                          for v in range(len(views))]} for p in range(2)]  # fmt: skip
+    return page("views", {"people": people, "views": [int(view) for view in views]})
+
+
+def _unit(x):
+    return x / np.linalg.norm(x, axis=1, keepdims=True).clip(1e-12)
