@@ -41,8 +41,8 @@ def test_what_chapter_12_says_of_the_ensemble():
     assert every["binary joint_bayesian"]["accuracy"] >= every[real]["accuracy"], "codes of all nets lose nothing"
     assert shipped["accuracy"] > every[real]["accuracy"] - 0.5, "one net trained well is a good rival"
     for key in ("rank1", "dir_at_1_far"):
-        found = [part["identification"][key] for part in (record["null"], record["system"], shipped)]
-        assert found == sorted(found), "the ensemble beats its first net, the shipped net both"
+        found = [part["identification"][key] for part in (record["null"], shipped, record["system"])]
+        assert found == sorted(found), "the ensemble beats its first net, and the shipped net by less"
 
 
 def test_what_chapter_13_says_of_lambda():
