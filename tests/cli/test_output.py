@@ -9,6 +9,7 @@ import pytest
 
 from deepid_lite.cli.output import printable, report, say
 from deepid_lite.errors import DataError
+from deepid_lite.results import read_record
 
 NAMES = [
     "Zoë",
@@ -73,9 +74,10 @@ def test_an_error_that_nobody_reads_is_no_further_error(monkeypatch):
 def test_json_on_standard_output_is_nothing_but_json(tmp_path, capsys):
     content = {"name": NAMES[1], "value": float("nan")}
     report("in words", content, "-")
-    assert json.loads(capsys.readouterr().out) == {"name": NAMES[1], "value": None}
+    written = capsys.readouterr().out
     report("in words", content, tmp_path / "a.json")
     assert capsys.readouterr().out == "in words\n"
-    assert json.loads((tmp_path / "a.json").read_text()) == {"name": NAMES[1], "value": None}
+    assert json.loads((tmp_path / "a.json").read_text()) == json.loads(written)
+    assert read_record(tmp_path / "a.json", "") == {"name": NAMES[1], "value": None}
     report("in words", content)
     assert capsys.readouterr().out == "in words\n"
