@@ -67,5 +67,5 @@ def test_the_slider_has_every_view_and_a_picture_is_like_itself():
     data = json.loads(html.split('class="data">')[1].split("</script>")[0])
     assert data["views"] == list(VIEWS) and [len(person["frames"]) for person in data["people"]] == [9, 9]
     for person in data["people"]:
-        assert all(frame["same"] == pytest.approx(1, abs=1e-3) > frame["other"] for frame in person["frames"])
+        assert all(frame["same"] > 0.999 > frame["other"] for frame in person["frames"])
         assert all(frame["drawn"] == frame["truth"] for frame in person["frames"])

@@ -19,7 +19,7 @@ from deepid_lite.verification.across_views import baselines, by_view, estimate, 
 
 # 6 the study
 
-PEOPLE, LIGHTS, SEEDS, SIDE_LIGHT = (100, 50), 3, (0, 1, 2), 1
+PEOPLE, LIGHTS, SEEDS, SIDE_LIGHT = (120, 60), 3, (0, 1, 2), 1
 SEEN, UNSEEN = (-60, -30, 0, 30, 60), (-45, -15, 15, 45)
 # what each net has in place of the preset's
 NETS = {
