@@ -233,7 +233,7 @@ def _input(images):
 
 # 6 the study
 
-PEOPLE, LIGHTS, SEEDS = (100, 50), 3, (0, 1, 2)
+PEOPLE, LIGHTS, SEEDS = (120, 60), 3, (0, 1, 2)
 WEIGHTS = {"symmetry alone": 0.0, "symmetry and rank": 0.1, "rank alone": 1e6}
 
 
