@@ -2,8 +2,9 @@
 
     python data_scripts/audit_leakage.py OUT --model runs/reference/model.safetensors [--root DATA]
 
-OUT receives near-duplicate photographs, the 200 pairs of people who look most alike, and the ten nearest people to each
-of the five most photographed of LFW, as PNG sheets with a JSON list. They show photographs: keep them to yourself.
+OUT receives near-duplicate photographs, the 200 pairs of people who look most alike of those sources that name nobody
+(Families in the Wild, CelebA), and the ten nearest people to each of the five most photographed of LFW, as PNG sheets
+with a JSON list. They show photographs: keep them to yourself.
 Identities that are found on both sides belong into deepid_lite/presets/flagged.txt, with their family.
 """
 
@@ -22,6 +23,7 @@ from deepid_lite.faces.splits import flagged_people
 from deepid_lite.verification.model import face_features, pretrained
 
 COLUMNS, CELL = 8, (180, 116)
+NAMELESS = ("fiw", "celeba")  # identities of these are numbers, so nobody could be left out by name
 
 
 def sheet(pairs, web, lfw, path):
@@ -59,12 +61,12 @@ def audit(out, model, root):
         for faces in (web, lfw)
     ]
     alike = list(zip(*nearest_people((spaces[0], web.labels), (spaces[1], lfw.labels), 20_000), strict=True))
-    fiw = [pair for pair in alike if web.names[pair[0]].startswith("fiw-")][:200]
+    nameless = {name: [pair for pair in alike if web.names[pair[0]].startswith(f"{name}-")][:200] for name in NAMELESS}
     famous = np.argsort(-np.bincount(lfw.labels))[:5]
     around = [pair for person in famous for pair in [p for p in alike if p[1] == person][:10]]
     lists = {
         "near_duplicates": copies[:80],
-        "fiw": closest_images(fiw, web, lfw, *spaces),
+        **{name: closest_images(people, web, lfw, *spaces) for name, people in nameless.items()},
         "most_photographed": closest_images(around, web, lfw, *spaces),
     }
     for name, pairs in lists.items():
@@ -75,7 +77,8 @@ def audit(out, model, root):
         for name, pairs in lists.items()
     }
     (out / "pairs.json").write_text(json.dumps({"copies": len(copies)} | names, indent=1))
-    print(f"{out}: {len(copies)} near-duplicates, {len(fiw)} pairs of people; look at the sheets one by one")
+    people = sum(map(len, nameless.values()))
+    print(f"{out}: {len(copies)} near-duplicates, {people} pairs of people; look at the sheets one by one")
 
 
 def main(argv=None):

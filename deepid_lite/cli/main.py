@@ -231,6 +231,14 @@ def reproduce(
     ] = None,
     root: Root = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="compute again what is there already")] = False,
+    seeds: Annotated[int | None, typer.Option(help="experiments: trainings of each variant; default 3")] = None,
+    share: Annotated[float | None, typer.Option(help="experiments: of the people to train on, 0.1 for a tenth")] = None,
+    epochs: Annotated[int | None, typer.Option(help="experiments: instead of the preset's")] = None,
+    preset: Annotated[str | None, typer.Option(help="experiments: instead of ablation, for example half")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="experiments: a variant; may be repeated")] = None,
+    test: Annotated[
+        bool, typer.Option("--test", help="experiments: also verify on the test set, once, when all is chosen")
+    ] = False,
 ):
     """Compute a result of the paper's studies, or draw one of its figures, from a net and unseen people."""
     from deepid_lite.cli.reproduce import reproduce as run
@@ -238,7 +246,8 @@ def reproduce(
     folder = out / scale / name
     check_output(folder.with_suffix(".json"), model, root)
     with resumable(folder):
-        for path in run(name, scale, out, model, root, fresh):
+        trainings = {"seeds": seeds, "share": share, "epochs": epochs, "preset": preset, "only": only or None}
+        for path in run(name, scale, out, model, root, fresh, **trainings, test=test or None):
             say(printable(path))
 
 
@@ -254,7 +263,8 @@ def claims(
     """What the paper claims, by which rule it is judged, and both answers: number reached? more than the comparison?"""
     from deepid_lite.studies.claims import as_text, judge
 
-    say(as_text([judge(each, results) for each in ([scale] if scale else ["reference", "lite"])]))
+    there = [each for each in ("reference", "lite") if results is None or (results / each).is_dir()]
+    say(as_text([judge(each, results) for each in ([scale] if scale else there or ["lite"])]))
 
 
 def run():

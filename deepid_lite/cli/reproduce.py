@@ -28,13 +28,14 @@ def names():
     return [*STUDIES, *FIGURES, *ablations.EXPERIMENTS]
 
 
-def reproduce(name, scale="lite", out="runs/reproduce", model=None, root=None, fresh=False):
+def reproduce(name, scale="lite", out="runs/reproduce", model=None, root=None, fresh=False, **trainings):
     """Run the study `name`, or the one behind a figure, and draw the figure, or train the nets of an experiment.
 
     Returns the files written.
 
     scale: "lite" (synthetic faces) or "reference" (LFW and web faces in DEEPID_DATA or `root`). out: results lie in
     OUT/<scale>/, a result that is there already is used when model, data and code are the same. fresh: compute again.
+    trainings: of an experiment, see `ablations.run_experiment`; None leaves its own.
     """
     if name not in names():
         raise DataError(f"{name!r}: nothing of that name; there are {', '.join(names())}")
@@ -47,12 +48,15 @@ def reproduce(name, scale="lite", out="runs/reproduce", model=None, root=None, f
     picture = folder / f"{name}.png"
     if trains and model is not None:
         raise DataError(f"--model {model}: {study} trains nets of its own; leave it out")
+    trainings = {key: value for key, value in trainings.items() if value is not None}
+    if trainings and not trains:
+        raise DataError(f"--{next(iter(trainings))}: {name} trains no nets; leave it out")
     _check_writable(*([path] if study else []), *([picture] if draw else []))
     if study is None:
         save_figure(draw(), picture)
         return [picture]
     if trains:
-        result = ablations.run_experiment(study, DATA[scale], root, path.parent, fresh=fresh)
+        result = ablations.run_experiment(study, DATA[scale], root, path.parent, fresh=fresh, **trainings)
     else:
         result = result_of(study, _setup(scale, model, root), path, fresh)
     if draw is None:

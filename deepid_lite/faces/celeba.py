@@ -51,9 +51,11 @@ def find_celeba(root):
 
 
 def list_celeba(place, files, part="all"):
-    """CelebA's images of one part (train, val, test, all); its 40 attributes become bool."""
-    if part not in ("all", *PARTS):
-        raise DataError(f"part {part!r}: CelebA has train, val, test and all")
+    """CelebA's images of one part (train, val, test, all) or of several (val+test); its 40 attributes become bool."""
+    wanted = PARTS.keys() if part == "all" else part.split("+")
+    if unknown := [name for name in wanted if name not in PARTS]:
+        raise DataError(f"part {unknown[0]!r}: CelebA has train, val, test and all; join them as in val+test")
+    wanted = {PARTS[name] for name in wanted}
     members, left_out = files.pictures()
     found = {member.rsplit("/", 1)[-1]: member for member in members}
     identity = {path: who for _, (path, who) in read_rows(place.lists["identity"], columns=2)}
@@ -64,7 +66,7 @@ def list_celeba(place, files, part="all"):
         partition[path] = value
     points = read_counted(place.lists["landmarks"], columns=range(10))
     labels = read_counted(place.lists["attributes"])
-    chosen = [path for path in sorted(partition) if part == "all" or partition[path] == PARTS[part]]
+    chosen = [path for path in sorted(partition) if partition[path] in wanted]
     tables = {"identity": identity, "partition": partition, "landmarks": points.index, "attributes": labels.index}
     for key, table in tables.items():
         missing = [path for path in found if path not in table]

@@ -41,7 +41,8 @@ def load_faces(
       - "lfw": Labeled Faces in the Wild in its official layout `lfw/Name/Name_0001.jpg`, as a folder, `.tar`
         or `.tgz`, or in scikit-learn's `lfw_home`. The landmark list `landmarks.txt` (path and ten numbers a
         line, in the original 250 x 250 frame) lies beside it, in `lfw_protocol/`, or is given by `landmarks`.
-      - "celeba": CelebA with its official file names; part = "train", "val", "test" or "all" (default).
+      - "celeba": CelebA with its official file names; part = "train", "val", "test", both as "val+test", or "all"
+        (default).
       - "webfaces" or "folder": a folder, tar or zip of `identity/image` files. With an `index.csv` (columns
         path, identity, left_eye_x ... mouth_right_y) its landmarks are used and its other columns become
         attributes. Without landmarks the pictures are taken to be aligned already: they are scaled to fill

@@ -2,15 +2,16 @@
 
 Each takes a result of `run_experiment`, and `reference` beside it when there is one. Bars are
 standard errors over the folds, as the papers print them; whether one net is better than another is said by
-`figure_differences`, whose intervals are paired.
+`figure_differences`, whose intervals are paired. Accuracies are means over the seeds.
 """
 
+import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from deepid_lite.figures.style import COLOURS, present, side_by_side
+from deepid_lite.figures.style import COLOURS, legend_above, present, side_by_side
 from deepid_lite.registry import figure
-from deepid_lite.studies.comparisons import against
+from deepid_lite.studies.comparisons import against, last_layers, runs_of
 from deepid_lite.studies.scaling import curve, scaling
 
 KINDS = {"joint_bayesian": "Joint Bayesian", "euclidean": "Euclidean distance", "cosine": "cosine"}
@@ -28,8 +29,8 @@ def figure_layers(result, reference=None):
     for ax, study in panels:
         layers = list(study["null"]["untrained"])
         for place, (name, variant) in enumerate(study["variants"].items()):
-            look = {"color": COLOURS[place], "marker": "osD^v"[place % 5], "label": name}
-            _line(ax, layers, variant["layers"], "joint_bayesian", 0.05 * (place - 1.5), **look)
+            look = {"color": COLOURS[place % 10], "marker": "osD^v"[place % 5], "label": name}
+            _line(ax, layers, variant["layers"], "joint_bayesian", 0.04 * (place - 3), **look)
         null = {"color": "0.45", "marker": "X", "linestyle": ":", "label": "untrained net"}
         _line(ax, layers, study["null"]["untrained"], "joint_bayesian", 0.1, **null)
         ax.set(xticks=range(len(layers)), xticklabels=layers)
@@ -155,7 +156,7 @@ def figure_people(result, reference=None, kind="joint_bayesian", fits=None):
         found = (fits or {}).get(study["scale"]) or scaling(study, kind)
         people, best = np.array(found["people"]), found[found["best"]]
         ax.errorbar(people, found["error"], 1.96 * np.array(found["standard_error"]), fmt="o", color=COLOURS[0],
-                    markersize=5, capsize=2, label="nets, 95 % of the pairs' chance")  # fmt: skip
+                    markersize=5, capsize=2, label="nets, with 95 % intervals")  # fmt: skip
         inside, beyond = (np.geomspace(*ends, 50) for ends in ((people[0], people[-1]), (people[-1], found["to"])))
         ax.plot(inside, curve(found, inside), color=COLOURS[0], linewidth=1.2, label="fitted law")
         ax.plot(beyond, curve(found, beyond), "--", color=COLOURS[0], linewidth=1.2, label="the law, extrapolated")
@@ -187,7 +188,7 @@ def _log_axes(ax, people, errors):
 @figure("fig3", of="regions")
 def figure_two_nets(result, reference=None):
     """DeepID2 and DeepID2+ on several regions, by Joint Bayesian; the dotted line is the untrained net."""
-    fig, panels = side_by_side(result, reference, 2.8, sharey=True)
+    fig, panels = side_by_side(result, reference, 3.6, sharey=True)
     regions = list(dict.fromkeys(v["recipe"]["region"] for _, study in panels for v in study["variants"].values()))
     for ax, study in panels:
         for place, architecture in enumerate(("DeepID2Plus", "DeepID2")):
@@ -204,6 +205,49 @@ def figure_two_nets(result, reference=None):
         _name_rows(ax, regions)
         ax.set_xlabel("accuracy by Joint Bayesian (%)")
     _finish(fig, panels, None, 3)
+    return fig
+
+
+def figure_curves(result, reference=None):
+    """Is a net trained to its end? Accuracy on held-out people over the run, a line for each variant.
+
+    Each is the mean over its seeds, by Joint Bayesian without mirror images; a mark at the right end is the last one.
+    """
+    fig, panels = side_by_side(result, reference, 3.2, sharey=True)
+    for ax, study in panels:
+        for place, (name, variant) in enumerate(study["variants"].items()):
+            curves = [run["curve"] for run in runs_of(variant)]
+            places = sorted(set.intersection(*({*curve["step"]} for curve in curves)))  # a kill may have cost a point
+            done = 100 * np.array(places) / places[-1]
+            mean = np.mean([[c["accuracy"][c["step"].index(step)] for step in places] for c in curves], axis=0)
+            look = {"color": COLOURS[place % 10], "linestyle": "-" if place < 10 else "--", "linewidth": 1.2}
+            ax.plot(done, mean, marker="osD^v"[place % 5], markersize=3, label=name, **look)
+        ax.set(xlabel="part of the run (%)", xlim=(0, 103))
+    _finish(fig, panels, "held-out people (%)", 3)
+    return fig
+
+
+@figure("fig-spectra", of="lambda")
+def figure_spectra(result, reference=None, variants=("identification only", "0.05", "verification only")):
+    """Scatter between (left) and within people (right), direction by direction, for some lambdas [DeepID2, Fig. 3].
+
+    Of the last layer on held-out people: cumulative shares of the variance, mean over the seeds.
+    """
+    shown = present(result, reference)
+    fig, axes = plt.subplots(len(shown), 2, figsize=(7, 2.6 * len(shown)), squeeze=False, sharey=True,
+                             layout="constrained")  # fmt: skip
+    for row, study in zip(axes, shown, strict=True):
+        for ax, kind in zip(row, ("between", "within"), strict=True):
+            for place, name in enumerate(name for name in variants if name in study["variants"]):
+                layers = last_layers(study["variants"][name], "held_out")
+                shares = [np.cumsum(layer["spectra"][kind]["shares"]) for layer in layers]
+                mean = 100 * np.mean([s[: min(map(len, shares))] for s in shares], axis=0)
+                look = {"color": COLOURS[place], "marker": "osD"[place % 3], "markersize": 3, "markevery": 5}
+                ax.plot(np.arange(1, len(mean) + 1), mean, linewidth=1.2, label=name, **look)
+            ax.set(title=f"{study['scale']}: {kind} people", xlabel="directions", ylim=(0, 103))
+        row[0].set_ylabel("share of the variance (%)")
+    legend_above(fig, axes[0, 0])
+    sns.despine(fig)
     return fig
 
 

@@ -14,6 +14,13 @@ CODE_ROWS = {
     ("binary", "joint_bayesian"): "binary, Joint Bayesian",
     ("binary", "hamming"): "binary, Hamming",
 }
+NULL_ROWS = {
+    ("untrained", "real", "joint_bayesian"): "untrained, real, JB",
+    ("untrained", "binary", "joint_bayesian"): "untrained, JB",
+    ("untrained", "binary", "hamming"): "untrained, Hamming",
+    ("pixels", "binary", "joint_bayesian"): "pixels, JB",
+    ("pixels", "binary", "hamming"): "pixels, Hamming",
+}
 CODE_NULLS = {"untrained": "codes of the untrained net", "pixels": "projections of raw pixels"}
 CODE_ORDERS = {
     "random": "neurons at random",
@@ -27,17 +34,18 @@ CODE_ORDERS = {
 def figure_table_4(result, reference=None):
     """Table 4: accuracy of real features and of codes, by Joint Bayesian and by a plain distance; nulls below."""
     fig, panels = side_by_side(result, reference, 3.0, sharey=True)
-    labels = [*CODE_ROWS.values(), *(f"{null}, {way}" for null in ("untrained", "pixels") for way in ("JB", "Hamming"))]
+    labels = [*CODE_ROWS.values(), *NULL_ROWS.values()]
     for ax, study in panels:
         for place, (views, table) in enumerate(study["table"].items()):
             found = [table[kind][way] for kind, way in CODE_ROWS]
             _dots(ax, np.arange(4) + 0.12 - 0.24 * place, found, COLOURS[place], "os"[place], f"net, {views}")
-        nulls = [study["nulls"][null]["table"]["binary"] for null in ("untrained", "pixels")]
-        found = [null[way] for null in nulls for way in ("joint_bayesian", "hamming")]
-        _dots(ax, np.arange(4, 8), found, "0.45", "X", "null, picture and mirror")
+        nulls = {null: study["nulls"][null]["table"] for null in ("untrained", "pixels")}
+        rows = [k for k, (null, kind, _) in enumerate(NULL_ROWS, start=4) if kind in nulls[null]]
+        found = [nulls[null][kind][way] for null, kind, way in NULL_ROWS if kind in nulls[null]]
+        _dots(ax, np.array(rows), found, "0.45", "X", "null, picture and mirror")
         paper = [(value, list(CODE_ROWS).index(row)) for row, value in PAPER_TABLE_4.items()]
         ax.plot(*zip(*paper, strict=True), "|", color="0.1", markersize=14, label="the paper's net on LFW")
-        ax.set(yticks=range(8), yticklabels=labels, ylim=(7.6, -0.6), xlabel="verification accuracy (%)")
+        ax.set(yticks=range(9), yticklabels=labels, ylim=(8.6, -0.6), xlabel="verification accuracy (%)")
         ax.grid(axis="x", alpha=0.3)
     legend_above(fig, panels[0][0], 2)
     sns.despine(fig)

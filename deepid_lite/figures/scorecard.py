@@ -4,7 +4,6 @@ Each line has a scale of its own, with the better end on the right, for the clai
 stand beside it as words; their colours say the same.
 """
 
-import re
 import textwrap
 
 import matplotlib.pyplot as plt
@@ -12,7 +11,7 @@ import numpy as np
 
 from deepid_lite.figures.style import COLOURS
 from deepid_lite.registry import SECTIONS, figure
-from deepid_lite.studies.claims import judge, theirs
+from deepid_lite.studies.claims import compared, judge, theirs
 
 WIDTH, LINE, STRIP = 4.4, 0.135, 0.37  # inches: a phone shows the picture at nearly its own size
 LEFT, RIGHT = 0.03, 0.71  # of the width: where a strip begins and ends; the answers stand right of it
@@ -56,12 +55,10 @@ def _statement(verdict):
 
 def _numbers(verdict):
     """Ours, the paper's and the comparison's numbers as lines of text."""
-    claim, form = verdict.claim, verdict.claim.unit.format
-    ours = "; ".join(f"{place} {form(found.value)}".strip() for place, found in _places(verdict.ours).items())
-    other = "; ".join(f"{place} {form(found)}".strip() for place, found in _places(theirs(verdict)).items())
-    times = f"{claim.times:g} times " * (claim.times != 1)
+    claim = verdict.claim
+    ours = "; ".join(f"{place} {claim.unit.format(x.value)}".strip() for place, x in _places(verdict.ours).items())
     bar = "" if claim.bar() == "no number" else f" · {'bar' if claim.own_bar else 'paper'} {_bar_text(claim)}"
-    return textwrap.wrap(re.sub(r"(?<!\w)-(?=\d)", "−", f"ours {ours}{bar} · {times}{claim.against}: {other}"), 80)
+    return textwrap.wrap(f"ours {ours}{bar} · {compared(verdict)}", 78)
 
 
 def _bar_text(claim):

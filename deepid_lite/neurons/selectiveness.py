@@ -219,28 +219,40 @@ def histograms(features, groups, bins=25):
 def linear_accuracy(features, targets, first, reduce=None, progress=False):
     """Balanced accuracy (A,) of all features together by a linear SVM, halves both ways averaged [Fig. 7].
 
+    Options: see `linear_decisions`.
+    """
+    said = linear_decisions(features, targets, first, reduce, progress)
+    _, known, positive = _checked(features, targets)
+    right = said == positive
+    ways = [[right[half & kind].mean() for half in (first, ~first) for kind in (known[:, a] & positive[:, a],
+             known[:, a] & ~positive[:, a])] for a, right in enumerate(right.T)]  # fmt: skip
+    return np.mean(ways, axis=1)
+
+
+def linear_decisions(features, targets, first, reduce=None, progress=False, ways=(0, 1)):
+    """bool (N, A): is it a positive? Said by a linear SVM of all features that the other half trained.
+
     reduce: an unfitted transformer, such as lbp.GramPCA(), fitted on each half's images without their labels; by
     default each feature is standardised. Images are scaled to a mean squared length of one, so that one penalty
-    (C = 0.1) serves every dimension.
+    (C = 0.1) serves every dimension. ways: 0 trains on `first`, 1 on the others; a half that nobody judged is False.
     """
     targets, first = _two_dimensions(targets), _mask(first, len(features))
     _, known, positive = _checked(features, targets)
-    total, ways = np.zeros(targets.shape[1]), (first, ~first)
-    bar = tqdm(total=2 * len(total), disable=None if progress else True, desc="linear SVM", unit="fit")
-    for fit in ways:
+    said = np.zeros(targets.shape, bool)
+    bar = tqdm(total=len(ways) * targets.shape[1], disable=None if progress else True, desc="linear SVM", unit="fit")
+    for fit in (~first if way else first for way in ways):
         prepare = (clone(reduce) if reduce is not None else StandardScaler()).fit(features[fit])
         x = np.asarray(prepare.transform(features), np.float64)
         x /= np.sqrt((x[fit] ** 2).sum(1).mean()) or 1.0
-        for a in range(len(total)):
+        for a in range(targets.shape[1]):
             train, test = fit & known[:, a], ~fit & known[:, a]
             _both_classes(positive[train, a], a)
             _both_classes(positive[test, a], a)
             svm = LinearSVC(C=0.1, class_weight="balanced", dual=True, tol=1e-2, max_iter=3000, random_state=0)
-            right = svm.fit(x[train], positive[train, a]).predict(x[test]) == positive[test, a]
-            total[a] += (right[positive[test, a]].mean() + right[~positive[test, a]].mean()) / 4
+            said[test, a] = svm.fit(x[train], positive[train, a]).predict(x[test])
             bar.update()
     bar.close()
-    return total
+    return said
 
 
 def permuted_targets(targets, seed=0):

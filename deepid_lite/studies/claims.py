@@ -1,153 +1,15 @@
-"""The paper's claims, each judged by two questions on recorded results; no answer is typed by hand.
-
-*Number reached?* The paper's number, or the bar, lies inside our 95 % interval, or the interval missed it or passed it.
-*More than the comparison?* The interval of the difference lies above the margin (yes), below it (no) or covers it
-(inconclusive). The two are never added up to a third. book/rules.md says why, and has each rule; the rules themselves
-stand as data at the end of the module of each study.
-"""
+"""What is printed of claims and verdicts: a chapter's ending, the scorecard's tables, text for a terminal."""
 
 import math
 import re
-from dataclasses import dataclass, field
-from pathlib import Path
 
-from deepid_lite import registry
 from deepid_lite.errors import DataError
 from deepid_lite.registry import SECTIONS, Estimate
-from deepid_lite.results import markdown_table, read_record, recorded
+from deepid_lite.results import markdown_table
+from deepid_lite.studies.judging import ANSWERS, Verdict, judge, more, number, on_both_scales, paper_claims
 
-SCALES_OF_LOSS = {"points", "log-odds"}
-# answers from the worse to the better
-NUMBERS, ANSWERS = ("missed", "inside", "passed"), ("no", "inconclusive", "yes")
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """A claim judged on one scale; ours, difference: as `Claim` says, None where it was not tested, with the reason."""
-
-    claim: registry.Claim
-    scale: str
-    number: str
-    more: str
-    ours: Estimate | dict | None = None
-    difference: Estimate | dict | None = None
-    beside: dict = field(default_factory=dict)
-    why: str = ""
-
-
-# the two answers
-
-
-def number(claim, ours):
-    """Is the paper's number reached? "inside", "missed", "passed" or "no number"; ours: Estimate or {place: Estimate}.
-
-    Where a bar has two ends, or there are several places, the worst answer counts.
-    """
-    ends = [("at least", claim.at_least), ("at most", claim.at_most)]
-    if claim.between:
-        ends = list(zip(("at least", "at most"), claim.between, strict=True))
-    if all(bar is None for _, bar in ends):
-        return "no number"
-    places = list(ours.values()) if isinstance(ours, dict) else [ours]
-    answers = []
-    for end, bar in ends:
-        bars = bar if isinstance(bar, tuple) else (bar,) * len(places)
-        answers += [_reached(end, b, place) for b, place in zip(bars, places, strict=True) if b is not None]
-    return min(answers, key=NUMBERS.index)
-
-
-def _reached(end, bar, ours):
-    below, above = ("missed", "passed") if end == "at least" else ("passed", "missed")
-    return below if ours.high < bar else above if ours.low > bar else "inside"
-
-
-def more(claim, difference):
-    """More than the comparison? "yes", "no" or "inconclusive" of what `claim.difference` gave."""
-    if claim.margin is None:
-        return "inconclusive"
-    if isinstance(difference, Estimate):
-        return _beyond(difference, claim.margin)
-    if _scales(difference):
-        points, odds = _beyond(difference["points"], claim.margin), _beyond(difference["log-odds"], 0)
-        return points if points == odds else "inconclusive"
-    return min((more(claim, part) for part in difference.values()), key=ANSWERS.index)
-
-
-def _beyond(difference, margin):
-    return "yes" if difference.low > margin else "no" if difference.high < margin else "inconclusive"
-
-
-# records
-
-
-def paper_claims():
-    """The claims of the scorecard, section by section, in the order of their numbers."""
-    registry.load(__package__)
-    return sorted((c for c in registry.CLAIMS.values() if c.section in SECTIONS), key=_place)
-
-
-def _place(claim):
-    letter, row = re.fullmatch(r"([A-Z]+)(\d+)", claim.name).groups()
-    return SECTIONS.index(claim.section), letter, int(row)
-
-
-def judge(scale="reference", folder=None, claims=None):
-    """A Verdict on every claim from the results of one scale: those recorded here, or in FOLDER/<scale>/.
-
-    A claim is not tested where its record is not there, or has no entry yet of that name. DataError for a folder
-    without any record, and for a record that is damaged, of another scale, or holds something else than the numbers
-    that a claim reads.
-    """
-    claims = paper_claims() if claims is None else claims
-    paths = {claim.study: _path(claim.study, scale, folder) for claim in claims if claim.ours}
-    if folder is not None and claims and not any(path.is_file() for path in paths.values()):
-        raise DataError(f"{Path(folder) / scale}: no results there; give the --out of deepid reproduce")
-    remedy = "restore it with git" if folder is None else "compute it again with deepid reproduce"
-    records = {study: read_record(path, remedy) for study, path in paths.items() if path.is_file()}
-    return [_judge(claim, scale, records.get(claim.study), paths.get(claim.study), remedy) for claim in claims]
-
-
-def _path(study, scale, folder):
-    """Where the result lies, or would lie; an ablation has a folder of its own."""
-    if folder is None:
-        return recorded(study, scale)
-    of_ablation = Path(folder) / scale / study / "result.json"
-    return of_ablation if of_ablation.is_file() else Path(folder) / scale / f"{study}.json"
-
-
-def _judge(claim, scale, record, path, remedy):
-    def not_tested(why):
-        return Verdict(claim, scale, "not tested", "not tested", why=why)
-
-    if claim.ours is None:
-        return not_tested(claim.why)
-    if record is None:
-        return not_tested(f"no {scale} result {claim.study!r}; deepid reproduce {claim.study} makes it")
-    try:
-        if record.get("scale") != scale:
-            raise ValueError(f"its scale is {record.get('scale')!r}")
-        ours, difference = _checked(claim.ours(record)), _checked(claim.difference(record))
-        beside = _checked(claim.beside(record)) if claim.beside else {}
-        return Verdict(claim, scale, number(claim, ours), more(claim, difference), ours, difference, beside)
-    except KeyError as error:
-        return not_tested(f"not recorded yet: {claim.study} has no {error}; deepid reproduce {claim.study} makes it")
-    except (DataError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
-        why = f"{type(error).__name__}: {error}"
-        raise DataError(f"{path}: {claim.name} cannot be read from it ({why}); {remedy}") from error
-
-
-def _checked(found):
-    """Estimates of what a claim read: an Estimate or list of three numbers, or a dict of such."""
-    if isinstance(found, dict) and found:
-        return {place: _checked(part) for place, part in found.items()}
-    if not isinstance(found, list | tuple) or len(found) != 3:
-        raise TypeError(f"{found!r:.40} is no number with its interval")
-    if any(isinstance(part, bool) or math.isnan(part) for part in found) or not found[1] <= found[0] <= found[2]:
-        raise ValueError(f"{found!r:.60} is no number with its interval")
-    return Estimate(*map(float, found))
-
-
-# what is printed
+__all__ = ["Verdict", "answers", "as_text", "compared", "differences", "ending", "judge", "more", "number",
+           "paper_claims", "scorecard", "table", "theirs", "values"]  # fmt: skip
 
 
 def ending(*names, folder=None):
@@ -169,12 +31,32 @@ def table(claims, folder=None):
     for lite, found in zip(judge("lite", folder, claims), judge("reference", folder, claims), strict=True):
         claim = found.claim
         name = f"**{claim.name}**{' †' * claim.leans_on_lbp} {claim.statement} ({claim.source})"
-        answers = [f"**{found.number}**, {claim.bar()}", f"**{found.more}**: {differences(found)}"]
+        bar = f": {claim.bar()}" * (claim.own_bar or claim.between is not None)
+        both = [f"**{found.number}**{bar}", f"**{found.more}**: {differences(found)}"]
         if found.why:
-            answers = [f"*not tested*: {found.why}", "*not tested*"]
-        rows.append([name, claim.paper, values(found), values(lite), *answers])
+            both = [f"*not tested*: {found.why}", "*not tested*"]
+        rows.append([name, claim.paper, "; ".join([values(found), *_beside(found)]), values(lite), *both])
     header = ["claim", "paper", "reference", "lite", "number reached?", "more than the comparison?"]
     return markdown_table(header, rows)
+
+
+def answers(verdicts, sections=SECTIONS[:4]):
+    """A Markdown list for those who read one paragraph: section by section, how many rows have which answer."""
+    lines = []
+    for section in sections:
+        rows = [v for v in verdicts if v.claim.section == section]
+        tested = [v for v in rows if not v.why]
+        named = {word: [v.claim.name for v in tested if v.more == word] for word in ANSWERS[::-1]}
+        said = ", ".join(f"*{word}* in {len(names)} ({', '.join(names)})" for word, names in named.items() if names)
+        with_bar = [v for v in tested if v.number != "no number"]
+        reached = sum(v.number != "missed" for v in with_bar)
+        text = f"- **{section[0].upper()}{section[1:]}.** {len(tested)} of {len(rows)} claims were tested."
+        if tested:
+            text += f" More than the comparison? {said}."
+        if with_bar:
+            text += f" The number or bar was reached in {reached} of {len(with_bar)}."
+        lines.append(text)
+    return "\n".join(lines)
 
 
 def as_text(verdicts):
@@ -190,7 +72,7 @@ def as_text(verdicts):
             else:
                 lines += [f"     {v.scale:<9}  {v.number.upper():<12}  {values(v)}"]
                 lines += [f"     {'':<9}  {v.more.upper():<12}  {differences(v)}"]
-            lines += [f"     {'':<9}  beside        {label}: {_text(claim, e)}" for label, e in v.beside.items()]
+            lines += [f"     {'':<9}  beside        {text}" for text in _beside(v)]
     return "\n".join(lines)
 
 
@@ -211,9 +93,21 @@ def differences(v):
             return _signed(found, _form(claim)) + points
         return f"{_signed(found['points'], _form(claim))}{points}, {_signed(found['log-odds'], '{:.2f}')} in log-odds"
 
-    text = _joined(v.difference, of_place) if not _scales(v.difference) else of_place(v.difference)
-    times = f"{claim.times:g} times " * (claim.times != 1)
-    return f"{text}, against {times}{claim.against} ({claim.kind}), {_joined(theirs(v), lambda x: _plain(claim, x))}"
+    text = _joined(v.difference, of_place) if not on_both_scales(v.difference) else of_place(v.difference)
+    return f"{text}; {compared(v, f' ({claim.kind})')}"
+
+
+def compared(v, kind=""):
+    """The comparison with its number: "3 times LBP: 0.1 %"; where losses of accuracies are compared, ours with it."""
+    claim, number = v.claim, _joined(theirs(v), lambda x: _minus(v.claim.unit.format(x)))
+    if "loss" in claim.against and "%" in claim.unit:
+        return f"with {claim.against}{kind} ours: {number}"
+    return f"{f'{claim.times:g} times ' * (claim.times != 1)}{claim.against}{kind}: {number}"
+
+
+def _beside(v):
+    """What is printed and not judged: "LBP: correlation 0.93 (0.91 to 0.94)"."""
+    return [f"{label}: {_joined(found, lambda x: _text(v.claim, x))}" for label, found in v.beside.items()]
 
 
 def theirs(v):
@@ -229,10 +123,6 @@ def theirs(v):
     return of_place(v.ours, v.difference)
 
 
-def _scales(found):
-    return isinstance(found, dict) and set(found) == SCALES_OF_LOSS
-
-
 def _joined(found, text):
     if isinstance(found, dict):
         return "; ".join(f"{place} {text(part)}" for place, part in found.items())
@@ -241,10 +131,6 @@ def _joined(found, text):
 
 def _form(claim):
     return re.search("{.*?}", claim.unit)[0]
-
-
-def _plain(claim, value):
-    return _minus(claim.unit.format(value))
 
 
 def _text(claim, found):

@@ -10,14 +10,16 @@ import numpy as np
 
 from deepid_lite.faces.regions import crop
 from deepid_lite.neurons.codes import binarise, hamming, order_bits, pack, random_projection_bits
-from deepid_lite.neurons.untrained import untrained_net
-from deepid_lite.registry import study
+from deepid_lite.registry import Claim, claims, study
+from deepid_lite.studies.intervals import of_loss_difference, of_pair_difference, of_pairs, over_published
+from deepid_lite.studies.robustness import decided, decisions
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.metrics import verify
 from deepid_lite.verification.verifier import components, fit_verifier
 
 RANDOM_DRAWS = 5  # of orders and of projections: their mean and spread
 FLOATS = (2, 4, 8, 16, 32, 64, 120)  # numbers a face, after PCA
+SHARES = (0.2, 0.5, 0.8)  # of bits that are one, where a code's threshold is moved
 
 
 def table_4(fit, fit_labels, test, pairs, verifier=None, n_components=120):
@@ -27,24 +29,36 @@ def table_4(fit, fit_labels, test, pairs, verifier=None, n_components=120):
     1. Returns {"real": {"joint_bayesian", "cosine"}, "binary": {"joint_bayesian", "hamming"}}, each {"accuracy",
     "standard_error"}.
     """
+    return accuracies(scores_of_table_4(fit, fit_labels, test, pairs, verifier, n_components), pairs)
+
+
+def scores_of_table_4(fit, fit_labels, test, pairs, verifier=None, n_components=120):
+    """The scores (P,) behind `table_4`, in the same dicts."""
     real = verifier or fit_verifier(fit, fit_labels, n_components)
     unit = test / np.maximum(np.linalg.norm(test, axis=1, keepdims=True), 1e-12)
+    cosine = (unit[pairs.first] * unit[pairs.second]).sum(1)
     return {
-        "real": {
-            "joint_bayesian": accuracy(real.score_pairs(test, pairs), pairs),
-            "cosine": accuracy((unit[pairs.first] * unit[pairs.second]).sum(1), pairs),
-        },
-        "binary": binary_row(binarise(fit), fit_labels, binarise(test), pairs, n_components),
+        "real": {"joint_bayesian": real.score_pairs(test, pairs), "cosine": cosine},
+        "binary": scores_of_bits(binarise(fit), fit_labels, binarise(test), pairs, n_components),
     }
+
+
+def scores_of_bits(fit, fit_labels, test, pairs, n_components=120):
+    """The scores (P,) behind `binary_row`."""
+    joint = fit_verifier(fit, fit_labels, n_components).score_pairs(test.astype(np.float32), pairs)
+    return {"joint_bayesian": joint, "hamming": -(test[pairs.first] ^ test[pairs.second]).sum(1)}
 
 
 def binary_row(fit, fit_labels, test, pairs, n_components=120):
     """The row of Table 4 for any bits: fit (N, B), test (M, B) -> {"joint_bayesian", "hamming"}."""
-    verifier = fit_verifier(fit, fit_labels, n_components)
-    return {
-        "joint_bayesian": accuracy(verifier.score_pairs(test.astype(np.float32), pairs), pairs),
-        "hamming": accuracy(-(test[pairs.first] ^ test[pairs.second]).sum(1), pairs),
-    }
+    return accuracies(scores_of_bits(fit, fit_labels, test, pairs, n_components), pairs)
+
+
+def accuracies(scores, pairs):
+    """`accuracy` of scores (P,) in dicts, or in dicts of dicts."""
+    if isinstance(scores, dict):
+        return {name: accuracies(part, pairs) for name, part in scores.items()}
+    return accuracy(scores, pairs)
 
 
 def bit_sizes(n_bits):
@@ -132,6 +146,36 @@ def accuracy(scores, pairs):
     return {"accuracy": _percent(found.accuracy), "standard_error": _percent(found.standard_error)}
 
 
+def before_relu(net, images):
+    """What FC-4's neurons are before their ReLU, float32 (N, 2 D), of crops (N, rows, columns, 3) and their flips."""
+    caught = []
+    hook = net.feature_norms["4"].register_forward_hook(lambda *of: caught.append(of[-1].float().cpu().numpy()))
+    try:
+        extract(net, images)
+    finally:
+        hook.remove()
+    return np.concatenate([np.concatenate(both, axis=1) for both in zip(caught[::2], caught[1::2], strict=True)])
+
+
+def moved_threshold(fit, test, pairs, shares=SHARES):
+    """Hamming accuracy of codes with one threshold for all neurons, set where a share of the bits is one.
+
+    fit (N, B), test (M, B): neurons before their ReLU, of other people and of those tested. The threshold leaves that
+    share of `fit` above it. Returns ({"shares", "thresholds", "ones": shares of the tested bits, "accuracy",
+    "standard_error"}, scores: one (P,) for each share).
+    """
+    thresholds = np.quantile(fit, [1 - share for share in shares])
+    bits = [test > t for t in thresholds]
+    scores = [-(b[pairs.first] ^ b[pairs.second]).sum(1) for b in bits]
+    found = [accuracy(s, pairs) for s in scores]
+    return {
+        "shares": [float(share) for share in shares],
+        "thresholds": [round(float(t), 5) for t in thresholds],
+        "ones": [round(float(b.mean()), 5) for b in bits],
+        **{key: [f[key] for f in found] for key in found[0]},
+    }, scores
+
+
 def _growing(bits, order, pairs, sizes):
     bits = bits[:, order[: max(sizes)]]
     unequal = np.cumsum(bits[pairs.first] ^ bits[pairs.second], axis=1, dtype=np.int32)
@@ -149,10 +193,11 @@ def _percent(share):
 
 @study
 def codes(setup, seed=0):
-    """Table 4 of one net, accuracy against bits and bytes, and recall of a search; see
+    """Table 4 of one net, accuracy against bits and bytes, a moved threshold, and recall of a search.
 
     Joint Bayesian and the orders of bits are fitted on the held-out people, Table 4 for codes of picture and mirror and
-    of the picture alone. Nulls: codes of a net with fresh weights, and signs of random projections of the raw pixels.
+    of the picture alone. Nulls: the table of a net with fresh weights, and codes that are signs of random projections
+    of the raw pixels. `right`: which pairs were decided rightly, for intervals (`robustness.decisions`).
     """
     held_out, test = setup.features("held_out"), setup.features("test")
     bits, half, sizes = test > 0, held_out.shape[1] // 2, bit_sizes(held_out.shape[1])
@@ -166,17 +211,25 @@ def codes(setup, seed=0):
     gallery, queries = search_split(setup.test.labels)
     scores = verifier.score_all(test[queries], test[gallery])
     search = searcher(scores, setup.test.labels, gallery, queries)
+    null = setup.untrained(seed)
+    of_null = null.features("held_out"), null.features("test")
+    tables = {"net": scores_of_table_4(held_out, labels, test, pairs, verifier),
+              "untrained": scores_of_table_4(of_null[0], labels, of_null[1], pairs)}  # fmt: skip
+    moved, of_moved = _moved(setup)
     return {
         "scale": setup.name,
         "data_hash": setup.held_out.data_hash,
         "test_hash": setup.test.data_hash,
         "bits": len(bits[0]),
+        "pairs": len(pairs),
+        "pairs_per_fold": np.bincount(pairs.fold).tolist(),
         "table": {
-            "picture and mirror": table_4(held_out, labels, test, pairs, verifier),
+            "picture and mirror": accuracies(tables["net"], pairs),
             "picture": table_4(held_out[:, :half], labels, test[:, :half], pairs),
         },
         "curve": {"bits": sizes, **curve, "projections": projections_curve(test, held_out.mean(0), pairs, sizes)},
         "floats": floats_curve(held_out, labels, test, pairs),
+        "moved_threshold": moved,
         "search": {
             "gallery": len(gallery),
             "queries": len(queries),
@@ -184,37 +237,106 @@ def codes(setup, seed=0):
             "codes": search(bits),
             "real": search(None),
         },
-        "nulls": _null_codes(setup, sizes, search, seed),
-    }
+        "nulls": {
+            "untrained": {
+                "table": accuracies(tables["untrained"], pairs), **_codes_of_null(of_null[1] > 0, pairs, sizes, search)
+            },
+            "pixels": _pixels(setup, sizes, search, seed),
+        },
+        "right": {
+            who: {f"{kind} {way}": decided(s, pairs) for kind, ways in of.items() for way, s in ways.items()}
+            for who, of in tables.items()
+        } | {"moved_threshold": [decided(s, pairs) for s in of_moved]},
+    }  # fmt: skip
 
 
-def _null_codes(setup, sizes, search, seed):
-    """Codes that no training made, as long as the net's: {name: table, curve, search}."""
-    crops = {part: crop(getattr(setup, part).images, setup.model.region) for part in ("held_out", "test")}
-    fresh = untrained_net(setup.model.net, crops["held_out"][:2000], seed)
-    nets = {part: extract(fresh, faces, progress=True) > 0 for part, faces in crops.items()}
-    flat = {part: faces.reshape(len(faces), -1) for part, faces in crops.items()}
+def _moved(setup, most=2000):
+    """`moved_threshold` of the net, set on about `most` held-out images."""
+    used, pairs = setup.pairs.compact()
+    some = setup.held_out.images[:: max(1, len(setup.held_out.images) // most)]
+    fit, test = (before_relu(setup.model.net, crop(images, setup.model.region))
+                 for images in (some, np.asarray(setup.test.images[used])))  # fmt: skip
+    return moved_threshold(fit, test, pairs)
+
+
+def _pixels(setup, sizes, search, seed):
+    """Codes that no net made: signs of random projections of the pixels, as long as the net's."""
+    flat = {part: crop(getattr(setup, part).images, setup.model.region) for part in ("held_out", "test")}
+    flat = {part: faces.reshape(len(faces), -1) for part, faces in flat.items()}
     mean = flat["held_out"].mean(0)
-    pixels = {part: random_projection_bits(f, max(sizes), seed, mean) for part, f in flat.items()}
+    fit, test = (random_projection_bits(flat[part], max(sizes), seed, mean) for part in ("held_out", "test"))
+    table = {"binary": binary_row(fit, setup.held_out.labels, test, setup.pairs)}
+    return {"table": table, **_codes_of_null(test, setup.pairs, sizes, search)}
+
+
+def _codes_of_null(bits, pairs, sizes, search):
     orders = [np.random.default_rng(s).permutation(max(sizes)) for s in range(RANDOM_DRAWS)]
-    return {
-        name: {
-            "table": {"binary": binary_row(of["held_out"], setup.held_out.labels, of["test"], setup.pairs)},
-            "curve": bits_curve(of["test"], orders, setup.pairs, sizes),
-            "search": search(of["test"]),
-        }
-        for name, of in {"untrained": nets, "pixels": pixels}.items()
-    }
+    return {"curve": bits_curve(bits, orders, pairs, sizes), "search": search(bits)}
 
 
-def _loss(found, codes, kind):
-    """Points that codes, a row of Table 4, lose against the real features with Joint Bayesian; found: a result."""
-    return found["table"]["picture and mirror"]["real"]["joint_bayesian"]["accuracy"] - codes[kind]["accuracy"]
+# claims
+
+REAL, CODES, HAMMING = "real joint_bayesian", "binary joint_bayesian", "binary hamming"
 
 
-def _net(result):
-    return result["table"]["picture and mirror"]["binary"]
+def _accuracy(result):
+    (right,), fold = decisions(result, result["right"]["net"][REAL])
+    return of_pairs(right, fold)
 
 
-def _null(result):
-    return result["nulls"]["untrained"]["table"]["binary"]
+def _loss(way):
+    """The readers of a claim about what the net's code loses, against what an untrained net's does."""
+
+    def read(result):
+        texts = [result["right"][who][kind] for who in ("net", "untrained") for kind in (REAL, way)]
+        return decisions(result, *texts)
+
+    def ours(result):
+        (real, code, _, _), fold = read(result)
+        return of_pairs([real, code], fold, lambda a: 100 * (a[..., 0] - a[..., 1]))
+
+    def difference(result):
+        right, fold = read(result)
+        return of_loss_difference(right[:2], right[2:], fold)
+
+    return {"ours": ours, "difference": difference}
+
+
+def _moderate(result):
+    """Hamming accuracy where half of the bits are one."""
+    right, fold = decisions(result, *result["right"]["moved_threshold"])
+    return of_pairs(right[result["moved_threshold"]["shares"].index(0.5)], fold)
+
+
+def _over_extremes(result):
+    """That, minus the accuracy at the better of the other thresholds."""
+    found = result["moved_threshold"]
+    half = found["shares"].index(0.5)
+    best = max((k for k in range(len(found["shares"])) if k != half), key=lambda k: found["accuracy"][k])
+    right, fold = decisions(result, *(result["right"]["moved_threshold"][k] for k in (half, best)))
+    return of_pair_difference(*right, fold)["points"]
+
+
+claims(
+    Claim(
+        "C1", "One net, on picture and mirror, verifies nearly all pairs", "section 5, Table 4", "98.70 %",
+        section="how good it is", study="codes", interval="pairs", kind="baseline",
+        against="published high-dimensional LBP, 95.17 ± 1.13 %", at_least=98.70, margin=1.8, ours=_accuracy,
+        difference=lambda r: over_published(_accuracy(r), 95.17, 1.13),
+    ),
+    Claim(
+        "C13", "Moderate sparsity maximises the power to tell people apart", "abstract", "no number", section="sparse",
+        study="codes", interval="pairs", kind="baseline", against="the better of 20 and 80 % of the bits",
+        ours=_moderate, difference=_over_extremes,
+    ),
+    Claim(
+        "C15", "Codes of one net cost about one point", "section 5, Table 4", "1.03 points", section="sparse",
+        study="codes", interval="pairs", kind="null", against="what the code of an untrained net costs", at_most=1.03,
+        log_odds=True, unit="{:.2f} points", **_loss(CODES),
+    ),
+    Claim(
+        "C16", "Hamming distance alone comes close behind", "section 5, Table 4", "2.25 points", section="sparse",
+        study="codes", interval="pairs", kind="null", against="what Hamming distance costs an untrained net",
+        at_most=2.25, log_odds=True, unit="{:.2f} points", **_loss(HAMMING),
+    ),
+)  # fmt: skip

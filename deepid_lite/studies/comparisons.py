@@ -4,8 +4,8 @@ Two nets that are tested on the same pairs share most of their errors: a hard pa
 their difference is therefore much narrower than two intervals side by side suggest. Here the pairs of each fold are
 drawn again with replacement, the same for all nets, and the accuracy is the mean over the folds as in LFW's protocol.
 
-What the interval holds is the chance of the pairs, with the thresholds as they were. It does not hold the chance of a
-training: another seed gives another net.
+What that interval holds is the chance of the pairs, with the thresholds as they were. Another seed gives another net:
+where there are several trainings, `over_seeds` takes the wider of this interval and of that over the seeds.
 """
 
 import base64
@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from deepid_lite.errors import DataError
-from deepid_lite.studies.intervals import resampled
+from deepid_lite.studies.intervals import of_pairs, of_seeds, resampled
 
 
 class Difference(NamedTuple):
@@ -49,22 +49,50 @@ def unpacked(text, n_pairs):
     return found[:n_pairs].astype(bool)
 
 
-def right_of(result, kind="joint_bayesian", variants=None):
-    """{variant: bool (P,)}, the pairs that each variant's last layer decides rightly, fold by fold.
+def runs_of(variant):
+    """The trainings of a variant, by seed: [{"held_out": {FC-n: ...}, "test": ..., ...}].
 
-    result: of `ablations.run_experiment`. kind: "joint_bayesian", "euclidean", "cosine" or "hamming".
+    A record of before there were seeds has one, which was tested at once.
     """
-    found = {}
-    for name in variants or result["variants"]:
-        if name not in result["variants"]:
-            raise DataError(f"variant {name!r}: the result has {'; '.join(result['variants'])}")
-        layers = result["variants"][name]["layers"]
-        right = layers[max(layers)].get("right", {})
+    if "runs" not in variant:
+        return [{"test": variant["layers"], **variant}]
+    return [variant["runs"][seed] for seed in sorted(variant["runs"], key=int)]
+
+
+def last_layers(variant, where="test"):
+    """What was measured of the last layer of each training of a variant, on "held_out" people or the "test" set.
+
+    KeyError where that was not measured.
+    """
+    return [run[where][max(run[where])] for run in runs_of(variant)]
+
+
+def rights_of(result, variant, kind="joint_bayesian", where="test"):
+    """bool (S, P): the pairs that the last layer of each training of a variant decides rightly, fold by fold."""
+    if variant not in result["variants"]:
+        raise DataError(f"variant {variant!r}: the result has {'; '.join(result['variants'])}")
+    found = []
+    for layer in last_layers(result["variants"][variant], where):
+        right = layer.get("right", {})
         if kind not in right:
             kinds = ", ".join(right) or "none: it is of an older version, run it again"
-            raise DataError(f"{name}: no pairs decided by {kind!r}; there are {kinds}")
-        found[name] = unpacked(right[kind], result["pairs"])
-    return found
+            raise DataError(f"{variant}: no pairs decided by {kind!r}; there are {kinds}")
+        found.append(unpacked(right[kind], len(folds_of(result, where))))
+    return np.stack(found)
+
+
+def right_of(result, kind="joint_bayesian", variants=None):
+    """{variant: bool (P,)}, the pairs that the first training of each variant decides rightly, fold by fold.
+
+    result: of `ablations.run_experiment`. kind: one of `ablation_nets.RIGHT`, in older records also another score.
+    """
+    where = scored_on(result)
+    return {name: rights_of(result, name, kind, where)[0] for name in variants or result["variants"]}
+
+
+def scored_on(result):
+    """Where the trainings of a result were scored: on the "test" set once all were, on "held_out" people before."""
+    return result.get("scored_on", "test")
 
 
 def paired(first, second, fold, n_draws=10_000, seed=0, level=0.95):
@@ -78,17 +106,41 @@ def paired(first, second, fold, n_draws=10_000, seed=0, level=0.95):
     return Difference(float(points), float(low), float(high), only_first, only_second)
 
 
-def folds_of(result):
-    """The fold (P,) of each pair in the order of `right_of`."""
-    sizes = result["pairs_per_fold"]
+def over_seeds(first, second, fold, n_draws=10_000, seed=0):
+    """`Difference` of two variants, each bool (S, P) of S trainings: the first's mean accuracy minus the second's.
+
+    The interval is the wider of that of the pairs, the same for all trainings, and of Student's t over the seeds that
+    both have; of one training each it is that of the pairs alone.
+    """
+    first, second = np.atleast_2d(first), np.atleast_2d(second)
+    n = min(len(first), len(second))
+    first, second = first[:n], second[:n]
+    if n == 1:
+        return paired(first[0], second[0], fold, n_draws, seed)
+
+    def difference(a):
+        return 100 * (a[..., :n].mean(-1) - a[..., n:].mean(-1))
+
+    of_each = [paired(a, b, fold, 1).points for a, b in zip(first, second, strict=True)]
+    found = of_seeds(of_each, of_pairs(np.concatenate([first, second]), fold, difference, n_draws, seed))
+    only = [round(float((a & ~b).sum(1).mean())) for a, b in ((first, second), (second, first))]
+    return Difference(*found, *only)
+
+
+def folds_of(result, where=None):
+    """The fold (P,) of each pair in the order of `right_of`; where: "held_out" or "test", if not `scored_on`."""
+    sizes = (result["test"] if "test" in result and (where or scored_on(result)) == "test" else result)[
+        "pairs_per_fold"
+    ]
     return np.repeat(np.arange(len(sizes)), sizes)
 
 
 def against(result, baseline, kind="joint_bayesian", n_draws=10_000, seed=0):
-    """{variant: `Difference` to the variant `baseline`} of an experiment's result."""
-    right, fold = right_of(result, kind), folds_of(result)
-    if baseline not in right:
-        raise DataError(f"variant {baseline!r}: the result has {'; '.join(right)}")
+    """{variant: `Difference` to the variant `baseline`} of an experiment's result, over all of its seeds."""
+    where = scored_on(result)
+    base, fold = rights_of(result, baseline, kind, where), folds_of(result, where)
     return {
-        name: paired(bits, right[baseline], fold, n_draws, seed) for name, bits in right.items() if name != baseline
+        name: over_seeds(rights_of(result, name, kind, where), base, fold, n_draws, seed)
+        for name in result["variants"]
+        if name != baseline
     }

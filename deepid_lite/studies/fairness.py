@@ -19,11 +19,12 @@ from deepid_lite.faces import splits
 from deepid_lite.neurons import codes, sparsity
 from deepid_lite.neurons.selectiveness import split_images
 from deepid_lite.registry import study
-from deepid_lite.studies.neurons import attribute_labels
+from deepid_lite.studies.neurons import attribute_labels, of_everybody
 from deepid_lite.verification.verifier import fit_verifier
 
 FARS = (0.01, 0.001)  # false accept rates that the threshold allows among all impostors of the other half
 LEAST = 10  # people of a group
+MOST = 10_000  # images, of everybody as many as come to that: all are compared with all
 
 
 class Tables(NamedTuple):
@@ -135,13 +136,15 @@ def error_rates_by_sex(setup, seed=0, folder=None, draws=2000):
     if setup.name == "lite":
         raise DataError("error_rates_by_sex: drawn faces have no sex; add --scale reference")
     _, rows, names, labels = attribute_labels(setup, folder)
+    others = np.setdiff1d(np.arange(len(setup.held_out)), rows)
+    some = of_everybody(setup.held_out.labels[rows], MOST)
+    rows, labels = rows[some], labels[some]
     male, person = labels[:, names.index("Male")], splits.renumber(setup.held_out.labels[rows])
     sex = majority(person, male)
     clear = ~np.isnan(sex)[person]
     people, groups, n = splits.renumber(person[clear]), sex[~np.isnan(sex)].astype(int), int(np.isnan(sex).sum())
     if min(np.bincount(groups, minlength=2)) < LEAST:
         raise DataError(f"error_rates_by_sex: fewer than {LEAST} people of one sex; give more CelebA people")
-    others = np.setdiff1d(np.arange(len(setup.held_out)), rows)
     features, fit_labels = setup.features("held_out"), setup.held_out.labels[others]
     verifier = fit_verifier(features[others], fit_labels)
     tested, half = features[rows[clear]], split_images(groups, seed)[people]

@@ -98,15 +98,19 @@ def over_published(ours, value, standard_error):
 def of_people(statistic, n_people, n_draws=PEOPLE_DRAWS, seed=0):
     """Estimate of a statistic of people, each drawn with all their images; the same draws for the same seed.
 
-    statistic: function of how often each person is drawn, (B, n_people) float, -> (B,); sums over each person's images
-    made beforehand turn most statistics into a matrix product: `counts @ active / (counts @ images)`. A draw in which
-    it is not a number, for nobody with a label was drawn, is left out.
+    statistic: function of how often each person is drawn, (B, n_people) float, -> (B,), or (B, K) for a list of K
+    Estimates; sums over each person's images made beforehand turn most statistics into a matrix product:
+    `counts @ active / (counts @ images)`. A draw in which it is not a number, for nobody with a label was drawn, is
+    left out.
     """
     rng, drawn = np.random.default_rng(seed), []
     for start in range(0, n_draws, BLOCK):
         rows = rng.multinomial(n_people, np.full(n_people, 1 / n_people), size=min(BLOCK, n_draws - start))
         drawn.append(np.asarray(statistic(rows.astype(np.float64))))
-    return of_draws(np.asarray(statistic(np.ones((1, n_people))))[0], np.concatenate(drawn))
+    value, drawn = np.asarray(statistic(np.ones((1, n_people))))[0], np.concatenate(drawn)
+    if drawn.ndim == 1:
+        return of_draws(value, drawn)
+    return [of_draws(*both) for both in zip(value, drawn.T, strict=True)]
 
 
 def of_seeds(values, of_pairs):
@@ -128,4 +132,6 @@ def of_draws(value, drawn):
     kept = drawn[np.isfinite(drawn)]
     if 2 * len(kept) < len(drawn) or not np.isfinite(value):
         raise DataError(f"{len(kept)} of {len(drawn)} draws are numbers: too few people or pairs; give more")
-    return Estimate(float(value), *map(float, np.quantile(kept, [0.025, 0.975])))
+    low, high = np.quantile(kept, [0.025, 0.975])
+    # drawing again adds to a spread: the interval of a small one would leave out what was measured
+    return Estimate(float(value), float(min(low, value)), float(max(high, value)))

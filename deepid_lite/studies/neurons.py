@@ -11,23 +11,24 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces import splits
 from deepid_lite.faces.celeba import celeba_attributes
 from deepid_lite.faces.layouts import default_root
-from deepid_lite.neurons.selectiveness import (
-    coin_labels,
-    linear_accuracy,
-    one_neuron,
-    permuted_targets,
-    split_images,
-    testable,
-)
+from deepid_lite.neurons.selectiveness import linear_decisions, one_neuron, permuted_targets, split_images, testable
 from deepid_lite.neurons.silencing import silencing_curves
-from deepid_lite.neurons.untrained import untrained_model
-from deepid_lite.registry import study
+from deepid_lite.registry import Claim, Estimate, claims, study
 from deepid_lite.studies.responses import curves, extremes, groups, numbers, portraits, random_neurons, summary
-from deepid_lite.verification import lbp
+from deepid_lite.studies.selective import (
+    coin,
+    estimates_of_attributes,
+    estimates_of_people,
+    lbp_features,
+    lbp_sweep,
+    sweep_lbp,
+)
 
 # images that each half needs of a person, or of an attribute and of its absence
 PERSON_LEAST, ATTRIBUTE_LEAST = 20, 100
 SILENCED = (0, 8, 16, 32, 64, 128, 256, 384, 512, 640, 768, 896, 960, 1000)
+COINS, COINS_OF_PEOPLE = 8, 4  # tossed for the attributes' people, and for those of the identities
+MOST_LABELLED = 6000  # images with attributes; of everybody as many as come to that together
 # not tested on people: a judgement of worth, and features that stand in for race or are used to demean
 LEFT_OUT = ("Attractive", "Pale_Skin", "Big_Lips", "Big_Nose", "Narrow_Eyes", "Chubby", "Double_Chin")
 GROUPS = {
@@ -43,7 +44,9 @@ def identities(setup, seed=0, with_lbp=True, draws=10):
     """Figs. 8, 10 and 12 for the five people with most images: one neuron, its statistics, histograms; and lesions.
 
     Halves are stratified by person. Nulls: an untrained net, LBP, labels shuffled among the images ("permuted", chosen
-    and scored as all others; "luckiest", the best of all neurons on the very images that score it).
+    and scored as all others; "luckiest", the best of all neurons on the very images that score it). `estimates`: what
+    is claimed, each [value, low, high] with everybody drawn anew. `coin`: how well labels that a coin gave each person
+    are told in random halves, as the paper halves LFW.
     """
     names, labels = list(setup.celebrities), setup.identity_set.labels
     first = split_images(labels, seed)
@@ -69,6 +72,8 @@ def identities(setup, seed=0, with_lbp=True, draws=10):
         "not_tested": missing,
         "systems": {name: summary(f) for name, f in found.items()},
         "nulls": {"permuted": numbers(shuffled.accuracy), "luckiest": numbers(shuffled.every.max(1))},
+        "estimates": estimates_of_people(methods, targets, labels, first, found, seed),
+        "coin": coin(net, labels, split_images(np.zeros(len(labels)), seed), COINS_OF_PEOPLE, seed),
         "curves": {n: {s: curves(x, targets[:, a], found[s], a) for s, x in methods.items()}
                    for a, n in enumerate(names[:3])},
         "random_neurons": random_neurons(net, seed),
@@ -90,6 +95,8 @@ def attributes(setup, folder=None, seed=0, with_lbp=True):
     """
     part, rows, names, targets = attribute_labels(setup, folder)
     faces = getattr(setup, part)
+    some = of_everybody(faces.labels[rows], MOST_LABELLED)
+    rows, targets = rows[some], targets[some]
     labels = splits.renumber(faces.labels[rows])
     firsts = {"random": split_images(np.zeros(len(rows)), seed), "people": splits.split_people(labels, seed)}
     tested, missing = testable(targets, firsts.values(), names, ATTRIBUTE_LEAST)
@@ -100,6 +107,9 @@ def attributes(setup, folder=None, seed=0, with_lbp=True):
     net = methods["net"]
     found = {kind: {s: one_neuron(x, targets, first, progress=True) for s, x in methods.items()}
              for kind, first in firsts.items()}  # fmt: skip
+    said = {kind: {s: linear_decisions(methods[s], targets, first, progress=True) for s in ("net", "untrained")}
+            for kind, first in firsts.items()}  # fmt: skip
+    swept = sweep_lbp(setup, part, rows, methods, targets, labels, firsts) if with_lbp else {}
     strangers = found["people"]
     best = np.argsort(-strangers["net"].accuracy, kind="stable")
     return {
@@ -120,7 +130,7 @@ def attributes(setup, folder=None, seed=0, with_lbp=True):
             kind: {
                 "systems": {s: summary(f) for s, f in found[kind].items()},
                 "nulls": attribute_nulls(net, targets, labels, first, seed),
-                **attribute_accuracy(setup, part, rows, methods, targets, first, with_lbp),
+                **estimates_of_attributes(methods, targets, labels, first, found[kind], said[kind], swept.get(kind)),
             } for kind, first in firsts.items()
         },
         "curves": {names[a]: {s: curves(x, targets[:, a], strangers[s], a) for s, x in methods.items()}
@@ -155,63 +165,104 @@ def attribute_labels(setup, folder=None):
 
 def method_features(setup, part, rows, with_lbp=True, seed=0):
     """Features (N, D) of the rows of a part: "net", "untrained" and, as bytes, "lbp", the largest descriptor."""
-    null = setup.with_model(untrained_model(setup.model, setup.held_out.images, seed))
-    found = {"net": setup.features(part)[rows], "untrained": null.features(part)[rows]}
+    found = {"net": setup.features(part)[rows], "untrained": setup.untrained(seed).features(part)[rows]}
     return found | ({"lbp": lbp_features(setup, part, rows, lbp_sweep(setup)[-1])} if with_lbp else {})
 
 
-def lbp_sweep(setup):
-    """LBP descriptors to compare with (see `lbp.SWEEP`); at the lite scale the three smallest, which take seconds."""
-    return lbp.SWEEP[:3] if setup.name == "lite" else lbp.SWEEP
-
-
-def lbp_features(setup, part, rows, entry):
-    """LBP descriptors, uint8 (N, D), of the rows of a part; entry: one of `lbp.SWEEP`."""
-    _, points, levels = entry
-    images = getattr(setup, part).images
-    return lbp.describe(images if len(rows) == len(images) else images[rows], points, levels)
-
-
-def attribute_accuracy(setup, part, rows, found, targets, first, with_lbp=True):
-    """Balanced accuracy of each attribute by linear SVM, for the methods `found` and for LBP over its dimensions."""
-    accuracy = {name: numbers(linear_accuracy(found[name], targets, first, progress=True))
-                for name in ("net", "untrained")}  # fmt: skip
-    swept = {}
-    for entry in lbp_sweep(setup) if with_lbp else ():
-        bytes_ = found["lbp"] if entry is lbp_sweep(setup)[-1] else lbp_features(setup, part, rows, entry)
-        swept[str(bytes_.shape[1])] = numbers(linear_accuracy(bytes_, targets, first, lbp.GramPCA(1000), progress=True))
-    return {"all": accuracy, "all_lbp": swept}
+def of_everybody(labels, most):
+    """Rows of `most` images at most, of every person as many as come to that: labels (N,) -> int (M,), rising."""
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    place = np.empty(len(labels), int)  # of an image among its person's
+    place[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    each = max((m for m in range(1, counts.max() + 1) if np.minimum(counts, m).sum() <= most), default=1)
+    return np.flatnonzero(place < each)
 
 
 def attribute_nulls(features, targets, labels, first, seed=0):
     """Shuffled labels by one neuron; a coin for each person by one neuron and by all."""
     shuffled = one_neuron(features, permuted_targets(targets, seed), first)
-    coins = coin_labels(labels, seed=seed)
+    tossed = coin(features, labels, first, COINS, seed)
     return {
         "permuted": numbers(shuffled.accuracy),
         "luckiest": numbers(shuffled.every.max(1)),
-        "coin_one": numbers(one_neuron(features, coins, first).accuracy),
-        "coin_all": numbers(linear_accuracy(features, coins, first)),
+        "coin_one": tossed["one"],
+        "coin_all": tossed["all"],
+        "coin": tossed["estimate"],
     }
 
 
-def _best_one(found, method):
-    """Held-out accuracy of the one best feature for the target that it knows best."""
-    return 100 * max(found["systems"][method]["one"])
+# claims
 
 
-def _mean(values):
-    return sum(values) / len(values)
-
-
-def _net_and_lbp(half):
-    """The two numbers of a claim: mean accuracy of all neurons, and of LBP at its best dimension; half: of people."""
+def _people(key, who="net"):
+    """The readers of a claim about people."""
     return {
-        "ours": lambda r: 100 * _mean(r["halves"][half]["all"]["net"]),
-        "comparison": lambda r: 100 * max(map(_mean, r["halves"][half]["all_lbp"].values())),
+        "ours": lambda r: Estimate(*r["estimates"][key][who]),
+        "difference": lambda r: Estimate(*r["estimates"][key]["difference"]),
     }
 
 
-def _both_signs(method):
-    """The rarer of selective excitatory and inhibitory features, percent of all, mean over the people; method: text."""
-    return lambda r: 100 * _mean([*map(min, *(r["systems"][method][sign] for sign in ("excitatory", "inhibitory")))])
+def _attributes(half, key):
+    """The readers of a claim about attributes, in halves of a kind."""
+    return {
+        "ours": lambda r: Estimate(*r["halves"][half]["estimates"][key]["net"]),
+        "difference": lambda r: Estimate(*r["halves"][half]["estimates"][key]["difference"]),
+    }
+
+
+def _minus(found, chance):
+    return Estimate(*(end - chance for end in found))
+
+
+OF_PEOPLE = {"study": "identities", "interval": "people"}
+OF_ATTRIBUTES = {"study": "attributes", "interval": "people", "kind": "baseline", "leans_on_lbp": True}
+
+claims(
+    Claim(
+        "C19", "One neuron tells some person from all others", "section 6, Fig. 8", "about 97 %", section="selective",
+        **OF_PEOPLE, kind="baseline", against="best LBP feature", at_least=97, margin=5, leans_on_lbp=True,
+        **_people("best"),
+    ),
+    Claim(
+        "C20", "One neuron tells some attribute", "section 6, Figs. 9, 11, 13a", "about 97 %", section="selective",
+        **OF_ATTRIBUTES, against="best LBP feature", at_least=97, margin=5, **_attributes("random", "one"),
+    ),
+    Claim(
+        "C21", "All neurons together tell attributes better than LBP", "section 6, Fig. 7", "no number",
+        section="selective", **OF_ATTRIBUTES, against="LBP at its best dimension", margin=1,
+        **_attributes("random", "all"),
+    ),
+    Claim(
+        "C22", "Most single LBP features are near chance for a person", "section 6, Fig. 10b", "about 50 %",
+        section="selective", **OF_PEOPLE, kind="baseline", against="typical neuron of the net", at_most=55,
+        own_bar=True, margin=2, leans_on_lbp=True, **_people("typical", "lbp"),
+    ),
+    Claim(
+        "C23", "A person's mean activations differ from everybody else's; LBP's do not", "section 6, Fig. 10",
+        "drawn, no number", section="selective", **OF_PEOPLE, kind="null", against="untrained net", smaller=True,
+        unit="correlation {:.2f}", beside=lambda r: {"LBP": Estimate(*r["estimates"]["correlation"]["lbp"])},
+        **_people("correlation"),
+    ),
+    Claim(
+        "C24", "Some neurons are excited by a person and others inhibited; LBP has no such subsets",
+        "section 6, Figs. 10, 12", "drawn, no number", section="selective", **OF_PEOPLE, kind="baseline",
+        against="LBP", at_least=1, own_bar=True, times=3, unit="{:.2f} % of the features", leans_on_lbp=True,
+        **_people("rarer"),
+    ),
+    Claim(
+        "C25", "The same for race", "section 6, Fig. 13b", "drawn, no number", section="selective", kind="baseline",
+        against="LBP",
+        why="by choice: we do not sort people by race, and the labels that exist are guesses of classifiers",
+    ),
+    Claim(
+        "O1", "All neurons together tell attributes better than LBP, of people who are in one half only", "this book",
+        "not measured", of="this book", section="ours", **OF_ATTRIBUTES, against="LBP at its best dimension", margin=1,
+        **_attributes("people", "all"),
+    ),
+    Claim(
+        "O2", "Random halves of LFW reward whoever knows people again", "this book", "not measured", of="this book",
+        section="ours", **OF_PEOPLE, kind="chance", against="a coin's 50 %",
+        ours=lambda r: Estimate(*r["coin"]["estimate"]), difference=lambda r: _minus(r["coin"]["estimate"], 50),
+    ),
+)  # fmt: skip

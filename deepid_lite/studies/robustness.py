@@ -18,6 +18,8 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import WHOLE_FACE, crop
 from deepid_lite.files import replacing
 from deepid_lite.neurons.untrained import untrained_model
+from deepid_lite.studies.comparisons import packed, unpacked
+from deepid_lite.studies.intervals import rightly
 from deepid_lite.verification import ensemble, lbp
 from deepid_lite.verification.features import extract
 from deepid_lite.verification.metrics import in_folds, verify
@@ -97,6 +99,17 @@ def curves(scores, conditions, pairs, clean="clean"):
     return report
 
 
+def decided(scores, pairs):
+    """Which pairs scores (P,) decide rightly, fold by fold, as text for a record that has `pairs_per_fold`."""
+    return packed(rightly(scores, pairs)[np.argsort(pairs.fold, kind="stable")])
+
+
+def decisions(result, *texts):
+    """What `decided` wrote into a record: ([bool (P,) of each text], fold (P,))."""
+    fold = np.repeat(np.arange(len(result["pairs_per_fold"])), result["pairs_per_fold"])
+    return [unpacked(text, len(fold)) for text in texts], fold
+
+
 class Method:
     """Descriptions of a face, one a curve, each by Joint Bayesian, or by Hamming distance where they are bits.
 
@@ -110,7 +123,9 @@ class Method:
         self.verifiers = {}
 
     def fit(self):
-        """A verifier for each curve."""
+        """A verifier for each curve, once."""
+        if self.verifiers:
+            return
         rows = whole_people(self.held_out.labels, self.most)
         found = {c: f[rows] for c, f in self.known().items()} if self.known else self._described(rows)
         labels = self.held_out.labels[rows]

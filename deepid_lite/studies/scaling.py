@@ -5,15 +5,17 @@ or a n^-b + c with a floor c that no number of people gets below. Both are fitte
 results of nets that were trained on n people each. All nets decided the same pairs, so every draw of the bootstrap
 takes the same pairs for all of them.
 
-**An extrapolation is a belief.** Its interval holds the chance of the pairs and nothing else: not that of a training
-(one seed each; `scatter` shows how far the nets lie off the line), nor that the law may end beyond the data.
+**An extrapolation is a belief.** Its interval holds the chance of the pairs and, where there are several trainings,
+that of the seeds, and nothing else: not that the law may end beyond the data. `scatter` shows how far the nets lie off
+the line.
 """
 
 import numpy as np
 from scipy.optimize import curve_fit
 
 from deepid_lite.errors import DataError
-from deepid_lite.studies.comparisons import folds_of, resampled, right_of
+from deepid_lite.studies.comparisons import folds_of, rights_of, scored_on
+from deepid_lite.studies.intervals import resampled
 
 PAPER_PEOPLE = 12_000  # of the net of DeepID2+ [section 2]
 
@@ -52,18 +54,25 @@ def fit(people, error, sigma=None, floor=False):
 def scaling(result, kind="joint_bayesian", to=PAPER_PEOPLE, n_draws=1000, seed=0, variants=None):
     """The fits of an experiment whose variants have different numbers of people, as plain numbers for JSON.
 
-    result: of `ablations.run_experiment("people")`. Returns {"people", "error", "standard_error" (percent),
-    "power": {...}, "floor": {...}, "best", "to"}. Each fit has "a", "b", "c", "scatter" (root mean square of the
-    residuals, points), "at" (the error at `to` people) and 95 % intervals "b_interval", "c_interval", "at_interval".
-    "best" names the fit to quote: "floor" only where its c is identifiable, so where its interval leaves out 0.
+    result: of `ablations.run_experiment("people")`; errors are means over the seeds. Returns {"people", "error",
+    "standard_error" (percent), "power": {...}, "floor": {...}, "best", "to"}. Each fit has "a", "b", "c", "scatter"
+    (root mean square of the residuals, points), "at" (the error at `to` people) and 95 % intervals "b_interval",
+    "c_interval", "at_interval". "best" names the fit to quote: "floor" only where its c is identifiable, so where its
+    interval leaves out 0.
     """
-    right = right_of(result, kind, variants)
-    people = np.array([result["variants"][name]["people"] for name in right])
-    order = np.argsort(people)
-    people, right, fold = people[order], np.stack(list(right.values()))[order], folds_of(result)
+    names, where = list(variants or result["variants"]), scored_on(result)
+    names.sort(key=lambda name: result["variants"][name]["people"])
+    people, fold = np.array([result["variants"][name]["people"] for name in names]), folds_of(result, where)
+    rights = [rights_of(result, name, kind, where) for name in names]
+    n = min(map(len, rights))
+    right = np.concatenate([of_seed[:n] for of_seed in rights])  # (V n, P)
     least = 50 / len(fold)  # half a pair: a net that errs nowhere has no place on a log scale
-    error = 100 - 100 * np.mean([right[:, fold == f].mean(1) for f in np.unique(fold)], axis=0)
-    drawn = np.maximum(100 - 100 * resampled(right, fold, n_draws, seed), least)
+    each = 100 - 100 * np.mean([right[:, fold == f].mean(1) for f in np.unique(fold)], axis=0).reshape(-1, n)
+    error = each.mean(1)
+    drawn = 100 - 100 * resampled(right, fold, n_draws, seed).reshape(n_draws, -1, n)
+    # the chance of a training: each draw takes some of the seeds, with replacement, as it takes some of the pairs
+    taken = np.random.default_rng(seed).integers(n, size=(n_draws, len(names), n))
+    drawn = np.maximum(np.take_along_axis(drawn, taken, 2).mean(2), least)
     error, sigma = np.maximum(error, least), np.maximum(drawn.std(0), least)
     found = {
         "people": people.tolist(),

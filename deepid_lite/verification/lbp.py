@@ -11,6 +11,7 @@ The square roots of the counts, PCA and Joint Bayesian follow: `make_lbp_verifie
 import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 import scipy.linalg
@@ -124,9 +125,42 @@ def _histograms(grey, plan):
     """Counts (P, 16 * 59) of the codes in every cell of one scale, from the grey picture of the largest."""
     small = np.asarray(grey.resize(plan.size, Image.Resampling.BICUBIC))
     window = small[plan.rows[:, None], plan.columns]
-    codes = local_binary_pattern(window, P=8, R=1, method="nri_uniform")[1:-1, 1:-1].astype(np.intp)
+    codes = uniform_codes(window)
     counts = np.bincount((codes.ravel()[plan.pixels] + plan.bins).ravel(), minlength=len(plan.pixels) * CODES)
     return counts.reshape(-1, BLOCK)
+
+
+def uniform_codes(window):
+    """Codes (H, W) of a grey window, bytes (H + 2, W + 2): scikit-image's `nri_uniform`, P=8, R=1, bit for bit.
+
+    The same interpolation on the circle, for all pixels at once: a fifth of the time.
+    """
+    grey, centre = window.astype(np.float64), window[1:-1, 1:-1]
+    # how far a neighbour on a diagonal lies beyond the pixel before it, rounded as there, place by place
+    rows, columns = (np.arange(1, side - 1) for side in window.shape)
+    up, down = (((rows + step) - np.floor(rows + step))[:, None] for step in (-0.70711, 0.70711))
+    left, right = ((columns + step) - np.floor(columns + step) for step in (-0.70711, 0.70711))
+    left = (1 - left) * grey[:, :-2] + left * grey[:, 1:-1]
+    right = (1 - right) * grey[:, 1:-1] + right * grey[:, 2:]
+    neighbours = (
+        window[1:-1, 2:], (1 - up) * right[:-2] + up * right[1:-1], window[:-2, 1:-1],
+        (1 - up) * left[:-2] + up * left[1:-1], window[1:-1, :-2], (1 - down) * left[1:-1] + down * left[2:],
+        window[2:, 1:-1], (1 - down) * right[1:-1] + down * right[2:],
+    )  # fmt: skip
+    pattern = np.zeros(centre.shape, np.uint8)
+    for bit, neighbour in enumerate(neighbours):
+        pattern |= (neighbour >= centre).view(np.uint8) << bit
+    return _code_of_pattern()[pattern]
+
+
+@lru_cache
+def _code_of_pattern():
+    """int (256,): scikit-image's code of each pattern of neighbours, the first (to the right) in the lowest bit."""
+    bits = np.arange(256)[:, None] >> np.arange(8) & 1
+    right, top_right, top, top_left, left, low_left, low, low_right = (2 * bits - 1).T
+    ring = [[9 * top_left, top, 9 * top_right], [left, 0 * top, right], [9 * low_left, low, 9 * low_right]]
+    patches = np.stack([np.stack(row) for row in ring]).transpose(0, 2, 1).reshape(3, -1)  # side by side
+    return local_binary_pattern(patches, P=8, R=1, method="nri_uniform")[1, 1::3].astype(np.intp)
 
 
 def _check(images, points, scales):

@@ -36,7 +36,7 @@ def training_parts(data, root, min_images=2):
     if data == "synthetic":
         return load_faces("synthetic", part="train"), load_faces("synthetic", part="joint_bayesian")
     if data == "celeba":
-        return load_faces("celeba", root, part="train"), load_faces("celeba", root, part="val")
+        return load_faces("celeba", root, part="train"), load_faces("celeba", root, part="val+test")  # as DeepID2
     faces = load_faces(data, root)
     net, held_out = (faces.subset(part) for part in splits.hold_out(faces, min_images=min_images))
     counts = np.bincount(held_out.labels)

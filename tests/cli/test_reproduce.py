@@ -114,8 +114,8 @@ def test_a_model_that_is_not_there_is_told_before_data_are_read(monkeypatch, tmp
 def test_an_experiment_trains_nets_of_its_own_anew_where_it_is_asked_to(monkeypatch, tmp_path):
     asked = []
 
-    def run(name, data, root, out, fresh):
-        asked.append((name, data, root, out, fresh))
+    def run(name, data, root, out, fresh, **trainings):
+        asked.append((name, data, root, out, fresh, *trainings.items()))
         return {"scale": "lite"}
 
     monkeypatch.setattr(ablations, "run_experiment", run)
@@ -129,4 +129,8 @@ def test_an_experiment_trains_nets_of_its_own_anew_where_it_is_asked_to(monkeypa
         with pytest.raises(DataError, match="--model m: regions trains nets of its own; leave it out"):
             reproduce.reproduce(name, "lite", tmp_path, model="m")
     assert len(asked) == 2
+    reproduce.reproduce("regions", "lite", tmp_path, seeds=5, share=None, test=True)
+    assert asked[-1] == ("regions", "synthetic", None, path.parent, False, ("seeds", 5), ("test", True))
+    with pytest.raises(DataError, match="--seeds: codes trains no nets; leave it out"):
+        reproduce.reproduce("codes", "lite", tmp_path, seeds=5)
     plt.close("all")

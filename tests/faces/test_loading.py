@@ -21,6 +21,8 @@ from deepid_lite.faces import loading as faces
 from deepid_lite.faces.alignment import FRAME, TEMPLATE, align, similarity, transform_points
 from deepid_lite.faces.loading import load_faces
 from deepid_lite.faces.synthetic import people as synthetic
+from deepid_lite.verification.benchmarks import benchmark
+from deepid_lite.verification.pipeline import training_parts
 
 LFW = {"Ann_Lee": 3, "Bo": 1, "Cy_Ng": 2}
 DOTS = [(250, 0, 0), (0, 250, 0), (0, 0, 250), (250, 250, 0), (0, 250, 250)]  # one colour for each landmark
@@ -311,6 +313,18 @@ def test_celeba_layouts(make, tmp_path):
         assert chosen.paths == [path for path, p in zip(found.paths, PARTITION, strict=True) if p == number]
         assert np.array_equal(chosen.images, found.images[np.array(PARTITION) == number])
         assert chosen.data_hash != found.data_hash
+    both = load_faces("celeba", root, part="val+test")
+    assert both.paths == [path for path, p in zip(found.paths, PARTITION, strict=True) if p > 0]
+
+
+def test_celeba_trains_on_its_train_people_and_holds_out_all_others(tmp_path):
+    root = celeba_flat(tmp_path)
+    net, held_out = training_parts("celeba", root)
+    part = dict(zip([f"{n:06d}.jpg" for n in range(1, 7)], PARTITION, strict=True))
+    assert {part[path] for path in net.paths} == {0} and {part[path] for path in held_out.paths} == {1, 2}
+    assert len(net) + len(held_out) == 6 and not set(net.names) & set(held_out.names)
+    with pytest.raises(DataError, match="celeba: its people train nets .*; test on others, such as lfw"):
+        benchmark("celeba", root)
 
 
 def edit(file, old, new):
@@ -341,9 +355,12 @@ def test_celeba_lists_that_do_not_match(tmp_path):
 
 def test_celeba_with_a_file_missing_or_a_wrong_part(tmp_path):
     root = celeba_flat(tmp_path)
-    with pytest.raises(DataError) as caught:
-        load_faces("celeba", root, part="dev")
-    one_line(caught, "'dev'", "train, val, test")
+    for part in ("dev", "val+dev", "val+", "+", "all+val"):
+        with pytest.raises(DataError) as caught:
+            load_faces("celeba", root, part=part)
+        one_line(
+            caught, repr(part.split("+")[-1] if part.startswith("val") else part.split("+")[0]), "train, val, test"
+        )
     (root / "list_attr_celeba.txt").unlink()
     with pytest.raises(DataError) as caught:
         load_faces("celeba", root)

@@ -43,7 +43,7 @@ def made(name, scale, names=("FC-4",), errors=None, missing=()):
         recipe = {"region": changes.get("region", "whole face"),
                   "architecture": changes.get("architecture", "DeepID2Plus")}  # fmt: skip
         error = errors[place] if errors else 10 + 2 * place
-        people = changes.get("people", 3308)
+        people = changes.get("people", 7907)
         variants[variant] = {"recipe": recipe, "people": people, "layers": layers(names, error, place)}
     return {"scale": scale, "variants": variants, "null": {"untrained": layers(names, 40, 99)}, "pairs": PAIRS,
             "pairs_per_fold": [60] * 10}  # fmt: skip
@@ -107,7 +107,7 @@ def test_lambda_runs_from_one_signal_to_the_other():
     result = made("lambda", "lite")
     ax = plots.figure_lambda(result).axes[0]
     names = [tick.get_text().replace("\n", " ") for tick in ax.get_xticklabels()]
-    assert names == ["identification only", "0.05", "0.5", "5", "verification only"]
+    assert names == ["identification only", "0.005", "0.05", "0.5", "5", "verification only"]
     for container, kind in zip(ax.containers, plots.KINDS, strict=True):
         assert heights(container) == [of(result, name, kind) for name in names]
 
@@ -118,7 +118,7 @@ def test_people_lie_on_log_paper_with_the_extrapolated_law():
     fig = plots.figure_people(result, fits={"lite": found})
     ax = fig.axes[0]
     assert ax.get_xscale() == ax.get_yscale() == "log"
-    assert ax.containers[0].lines[0].get_xdata().tolist() == [32, 64, 128, 256, 512, 1024, 2048, 3308]
+    assert ax.containers[0].lines[0].get_xdata().tolist() == [64, 128, 256, 512, 1024, 2048, 4096, 7907]
     assert heights(ax.containers[0]) == pytest.approx([40, 33, 27, 22, 18, 15, 12, 10], abs=0.2)
     assert heights(ax.containers[1]) == [found[found["best"]]["at"]]
     dashed = next(line for line in ax.lines if line.get_label() == "the law, extrapolated")
@@ -129,11 +129,50 @@ def test_people_lie_on_log_paper_with_the_extrapolated_law():
 def test_two_nets_are_paired_by_region():
     result = made("regions", "lite")
     ax = plots.figure_two_nets(result, made("regions", "reference", missing=("DeepID2, lower face",))).axes[0]
-    assert [tick.get_text() for tick in ax.get_yticklabels()] == ["whole face", "eyes and nose", "lower face"]
+    regions = [tick.get_text() for tick in ax.get_yticklabels()]
+    assert len(regions) == 8 and regions[:3] == ["whole face", "eyes and nose", "lower face"]
     for container, net in zip(ax.containers, ("DeepID2+", "DeepID2"), strict=True):
         wanted = [of(result, name, "joint_bayesian") for name in result["variants"] if name.startswith(f"{net},")]
-        assert list(container.lines[0].get_xdata()) == wanted and len(wanted) == 3
+        assert list(container.lines[0].get_xdata()) == wanted and len(wanted) == 8
         assert container.get_label() == net
+
+
+def with_runs(result, seeds=3):
+    """The result as one of several seeds: each variant with its curve and its spectra."""
+    rng = np.random.default_rng(0)
+    for variant in result["variants"].values():
+        variant["runs"] = {}
+        for seed in range(seeds):
+            shares = np.sort(rng.dirichlet(np.ones(12)))[::-1].tolist()
+            spectra = {kind: {"total": 1, "shares": shares, "first_ten": 100 * sum(shares[:10])}
+                       for kind in ("within", "between")}  # fmt: skip
+            curve = {"step": [5, 10, 20], "accuracy": rng.uniform(60, 80, 3).tolist()}
+            variant["runs"][str(seed)] = {"curve": curve, "held_out": {"FC-4": {"spectra": spectra}}}
+    return result
+
+
+def test_curves_are_means_over_the_seeds():
+    result = with_runs(made("lambda", "lite"))
+    del result["variants"]["0.5"]["runs"]["1"]["curve"]["step"][1]  # it was killed there
+    del result["variants"]["0.5"]["runs"]["1"]["curve"]["accuracy"][1]
+    fig = plots.figure_curves(result, with_runs(made("lambda", "reference")))
+    lines = {line.get_label(): line for line in fig.axes[0].lines}
+    assert list(lines) == list(result["variants"]) == legend(fig)
+    assert lines["5"].get_xdata().tolist() == [25, 50, 100] and lines["0.5"].get_xdata().tolist() == [25, 100]
+    runs = result["variants"]["5"]["runs"].values()
+    np.testing.assert_allclose(lines["5"].get_ydata(), np.mean([run["curve"]["accuracy"] for run in runs], axis=0))
+
+
+def test_spectra_rise_to_all_of_the_variance():
+    result = with_runs(made("lambda", "lite", missing=("0.05",)))
+    fig = plots.figure_spectra(result)
+    between, within = fig.axes
+    assert legend(fig) == ["identification only", "verification only"]
+    runs = result["variants"]["verification only"]["runs"].values()
+    wanted = np.mean([np.cumsum(run["held_out"]["FC-4"]["spectra"]["within"]["shares"]) for run in runs], axis=0)
+    np.testing.assert_allclose(within.lines[1].get_ydata(), 100 * wanted)
+    assert between.lines[0].get_ydata()[-1] == pytest.approx(100)
+    assert len(plots.figure_spectra(result, with_runs(made("lambda", "reference"))).axes) == 4
 
 
 @pytest.mark.parametrize("name", ["sharing", "recipes", "layers"])

@@ -18,6 +18,7 @@ from deepid_lite.faces.regions import WHOLE_FACE
 from deepid_lite.figures import selectiveness as plots
 from deepid_lite.nets import deepid as nets
 from deepid_lite.studies import neurons as studies
+from deepid_lite.studies.claims import paper_claims
 from deepid_lite.studies.setup import Setup
 from deepid_lite.verification import lbp
 from deepid_lite.verification.model import FaceModel
@@ -107,6 +108,28 @@ def test_the_study_of_attributes(attributes):
     assert list(r["histograms"]) == ["age", "hair"]
     assert list(r["histograms"]["age"]["shares"]) == ["wrinkles", "not wrinkles"]
     assert r["seen"] and all(len(s["attributes"]) == 3 and s["most"] <= EACH for s in r["seen"].values())
+
+
+def test_claims_read_the_records(identities, attributes):
+    records, read = {"identities": identities, "attributes": attributes}, set()
+    for claim in paper_claims():
+        if claim.study in records:
+            ours, difference = claim.ours(records[claim.study]), claim.difference(records[claim.study])
+            assert ours.low <= ours.value <= ours.high and difference.low <= difference.value <= difference.high
+            read.add(claim.name)
+    assert read == {"C19", "C20", "C21", "C22", "C23", "C24", "O1", "O2"}
+    best = identities["estimates"]["best"]
+    for name in ("net", "lbp"):
+        assert best[name][0] == pytest.approx(100 * max(identities["systems"][name]["one"]), abs=0.01)
+        typical = 100 * np.mean(identities["systems"][name]["median"])
+        assert identities["estimates"]["typical"][name][0] == pytest.approx(typical, abs=0.01)
+    assert best["difference"][0] == pytest.approx(best["net"][0] - best["lbp"][0], abs=1e-4)
+    for half in attributes["halves"].values():
+        of = half["estimates"]["all"]
+        assert of["net"][0] == pytest.approx(100 * np.mean(half["all"]["net"]), abs=0.01)
+        assert of["lbp"][0] == pytest.approx(100 * np.mean(half["all_lbp"]["944"]), abs=0.01)
+        assert half["lbp_dimension"] == [944, 944]
+    assert identities["coin"]["people_in_both_halves"] == 1
 
 
 def test_an_identity_with_too_few_images_is_listed_and_nobody_left_is_an_error(small, monkeypatch):

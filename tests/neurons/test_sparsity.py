@@ -150,13 +150,25 @@ def test_the_study_counts_pictures_not_flips_and_has_its_nulls():
         return FaceSet(faces(48, seed), labels, rows[:12], np.zeros((48, 5, 2)), {}, rows, data_hash=f"hash {seed}")
 
     model, held_out, test = FaceModel(a_net(), WHOLE_FACE, None, {}), face_set(1), face_set(2)
-    found = studies.sparsity(Setup("lite", model, test, None, held_out, test, ()))
+    found = studies.sparsity(Setup("lite", model, test, None, held_out, test, ()), draws=50)
     assert found["scale"] == "lite" and found["data_hash"] == "hash 1" and list(found["layers"]) == ["FC-2", "FC-4"]
     layer = found["layers"]["FC-4"]
     pictures = extract(model.net, crop(held_out.images), flip=False)
     assert layer["net"] == sparsity.summary(pictures, held_out.labels)
     assert list(layer["nulls"]) == ["untrained", "untrained_plain"] and layer["nulls"]["untrained"] != layer["net"]
     assert found["test"]["FC-4"]["active_mean"] != layer["net"]["active_mean"]
+    for part, summaries in (
+        ("held_out", (layer["net"], layer["nulls"]["untrained"])),
+        ("test", (found["test"]["FC-4"],)),
+    ):
+        for who, s in zip(("net", "untrained"), summaries, strict=False):
+            intervals = {quantity: of[who] for quantity, of in found["intervals"][part].items()}
+            alike = 100 * s["hamming"]["within"] / s["hamming"]["between"]
+            expected = [100 * s["rate_mean"], 100 * s["rate_std"], 100 * s["active_std"] / s["neurons"], alike]
+            np.testing.assert_allclose([i[0] for i in intervals.values()], expected, atol=2e-2)
+            assert all(low <= value <= high for value, low, high in list(intervals.values())[:1])
+        for of in found["intervals"][part].values():
+            assert of["difference"][0] == pytest.approx(of["untrained"][0] - of["net"][0], abs=1e-4)
     assert np.shape(found["examples"]["activations"]) == (3, 32)
     assert json.loads(json.dumps(found)) == found
 

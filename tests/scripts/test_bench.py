@@ -3,8 +3,10 @@
 import dataclasses
 import json
 import math
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -139,3 +141,15 @@ def test_search_without_faiss_is_one_line(monkeypatch, capsys):
         _timing.run(search.main)
     message = capsys.readouterr().err
     assert caught.value.code == 2 and message.count("\n") == 1 and "pip install faiss-cpu" in message
+
+
+def test_make_bench_installs_what_it_compares_with():
+    """faiss is no part of the development installation: without it a row would say that it was not measured."""
+    target = re.search(r"^bench:.*?\n\n", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M | re.S)[0]
+    extras = re.search(r'pip install .*-c constraints.txt -e "\.\[(.*)\]"', target)[1].split(",")
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {re.split("[>=<]", need)[0] for extra in extras for need in project["optional-dependencies"][extra]}
+    assert "faiss-cpu" in wanted
+    pinned = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    assert all(re.search(rf"^{name}==", pinned, re.M) for name in wanted)
+    assert target.index("pip install") < target.index("bench.py")

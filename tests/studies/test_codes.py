@@ -1,11 +1,22 @@
 """What codes keep: every table and curve equals a slow count, and what is chosen is chosen on other people."""
 
+import json
+
 import numpy as np
 import pytest
+from samples import coarse_faces, face_set, net_of_two_heads
 
+from deepid_lite.faces.regions import WHOLE_FACE, crop
+from deepid_lite.nets import deepid as nets
 from deepid_lite.neurons import codes
+from deepid_lite.neurons.untrained import untrained_model
 from deepid_lite.studies import codes as code_tables
+from deepid_lite.studies.claims import paper_claims
+from deepid_lite.studies.robustness import decisions
+from deepid_lite.studies.setup import Setup
+from deepid_lite.verification.features import extract
 from deepid_lite.verification.metrics import verify
+from deepid_lite.verification.model import FaceModel
 from deepid_lite.verification.pairs import make_pairs
 
 
@@ -52,6 +63,62 @@ def test_the_curve_ends_at_the_whole_code(data):
     alone = [code_tables.accuracy(-(bits[pairs.first] ^ bits[pairs.second])[:, o[:8]].sum(1), pairs) for o in orders]
     assert curve["accuracy"][0] == pytest.approx(np.mean([a["accuracy"] for a in alone]), abs=2e-3)
     assert curve["spread"][0] == pytest.approx(np.std([a["accuracy"] for a in alone], ddof=1), abs=2e-3)
+
+
+def test_a_moved_threshold_leaves_its_share_of_ones_on_other_people(data):
+    rng = np.random.default_rng(2)
+    labels = data[3]
+    who = rng.standard_normal((labels.max() + 1, 32))
+    fit, test = rng.standard_normal((500, 32)), who[labels] + 0.7 * rng.standard_normal((len(labels), 32))
+    found, scores = code_tables.moved_threshold(fit, test, data[4], (0.2, 0.5, 0.8))
+    for share, threshold, s, ones, accuracy in zip(found["shares"], found["thresholds"], scores, found["ones"],
+                                                   found["accuracy"], strict=True):  # fmt: skip
+        assert (fit > threshold).mean() == pytest.approx(share, abs=1e-3) and ones == pytest.approx(
+            (test > threshold).mean(), abs=1e-3)  # fmt: skip
+        unequal = [-((test[i] > threshold) ^ (test[j] > threshold)).sum() for i, j in
+                   zip(data[4].first, data[4].second, strict=True)]  # fmt: skip
+        np.testing.assert_allclose(s, unequal, atol=1)  # a threshold is rounded for the record
+        assert accuracy == pytest.approx(100 * verify(s, data[4]).accuracy, abs=1e-3)
+    # half of the bits say most where neurons are symmetric
+    assert found["accuracy"][1] > max(found["accuracy"][0], found["accuracy"][2])
+
+
+def test_before_the_relu_lie_the_features():
+    net, images = net_of_two_heads(), coarse_faces(6)
+    crops = crop(images, WHOLE_FACE)
+    found = code_tables.before_relu(net, crops)
+    np.testing.assert_allclose(np.maximum(found, 0), extract(net, crops), rtol=1e-5, atol=1e-6)
+    assert (found < 0).any() and not net.feature_norms["4"]._forward_hooks
+
+
+def test_the_study_has_its_null_like_for_like_and_claims_that_read_it():
+    net = nets.DeepID2Plus(maps=8, dimension=128, heads=(2, 4), batch_norm=True).eval()
+    test, held_out = face_set(12, 6, 1), face_set(24, 8, 2)
+    model = untrained_model(FaceModel(net, WHOLE_FACE, None, {}), held_out.images, seed=9)  # no neuron that is dead
+    pairs = make_pairs(test.labels, n_folds=3, per_fold=10)
+    setup = Setup("lite", model, test, pairs, held_out, test, ())
+    found = json.loads(json.dumps(code_tables.codes(setup)))
+    null = setup.untrained()
+    expected = code_tables.table_4(null.features("held_out"), held_out.labels, null.features("test"), pairs)
+    assert found["nulls"]["untrained"]["table"] == expected
+    for who, table in (("net", found["table"]["picture and mirror"]), ("untrained", expected)):
+        for name, text in found["right"][who].items():
+            kind, way = name.split()
+            (right,), fold = decisions(found, text)
+            assert 100 * np.mean([right[fold == f].mean() for f in range(3)]) == pytest.approx(
+                table[kind][way]["accuracy"], abs=1e-3)  # fmt: skip
+    read = {
+        claim.name: (claim.ours(found), claim.difference(found)) for claim in paper_claims() if claim.study == "codes"
+    }
+    assert set(read) == {"C1", "C13", "C15", "C16"}
+    real, code = (
+        found["table"]["picture and mirror"][kind]["joint_bayesian"]["accuracy"] for kind in ("real", "binary")
+    )
+    assert read["C15"][0].value == pytest.approx(real - code, abs=1e-2)
+    lost = expected["real"]["joint_bayesian"]["accuracy"] - expected["binary"]["hamming"]["accuracy"]
+    assert read["C16"][1]["points"].value == pytest.approx(lost - read["C16"][0].value, abs=1e-2)
+    assert read["C1"][1].value == pytest.approx(real - 95.17, abs=1e-2)
+    assert read["C1"][1].high - read["C1"][1].low > 2 * 1.95 * 1.13  # the published error is in it
 
 
 def test_noise_has_no_accuracy(data):

@@ -4,7 +4,17 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.studies.comparisons import against, folds_of, packed, paired, resampled, right_of, unpacked
+from deepid_lite.studies.comparisons import (
+    against,
+    folds_of,
+    over_seeds,
+    packed,
+    paired,
+    resampled,
+    right_of,
+    rights_of,
+    unpacked,
+)  # fmt: skip
 
 FOLD = np.repeat(np.arange(10), 60)
 
@@ -101,3 +111,31 @@ def test_wrong_shapes_are_one_line():
     for size, pairs, draws in (((2, 5), 4, 9), (0, 0, 9), (4, 4, 0)):
         with pytest.raises(DataError, match="right|n_draws"):
             resampled(np.ones(size), np.zeros(pairs), draws)
+
+
+def test_over_seeds_the_wider_interval_counts():
+    first, second = two_nets()
+    one = over_seeds(first, second, FOLD)
+    assert one == paired(first, second, FOLD), "one training each: that of the pairs"
+    same = over_seeds([first] * 3, [second] * 3, FOLD)
+    assert same[:3] == pytest.approx(one[:3], abs=0.2) and same.only_first == one.only_first
+    differ = over_seeds([first, first, second], [second, second, first], FOLD)
+    d = one.points
+    half = 4.303 * np.std([d, d, -d], ddof=1) / np.sqrt(3)  # Student's t with 2 degrees of freedom
+    assert differ.points == pytest.approx(d / 3) and differ.high - differ.points == pytest.approx(half, rel=1e-3)
+    assert over_seeds([first, second], [second] * 5, FOLD).points == pytest.approx(d / 2), "of the seeds that both have"
+
+
+def test_a_record_of_several_seeds_is_read_like_one_of_one():
+    first, second = two_nets()
+    old, new = result(a=first, b=second), result(a=first, b=second)
+    for name, right in (("a", first), ("b", second)):
+        layers = new["variants"][name].pop("layers")
+        other = {"FC-4": {"right": {"joint_bayesian": packed(~right)}}}
+        new["variants"][name]["runs"] = {str(seed): {"held_out": other, "test": layers} for seed in (10, 9)}
+    new |= {"scored_on": "test", "test": {"pairs_per_fold": [60] * 10}, "pairs_per_fold": [300] * 2}
+    assert (right_of(new)["a"] == right_of(old)["a"]).all() and (rights_of(new, "a", where="test") == first).all()
+    assert against(new, "b")["a"].points == pytest.approx(against(old, "b")["a"].points)
+    assert folds_of(new).max() == 9 and folds_of(new, "held_out").max() == 1
+    new["scored_on"] = "held_out"
+    assert (right_of(new)["a"] == ~first).all()

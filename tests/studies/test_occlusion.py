@@ -9,6 +9,7 @@ import matplotlib
 import numpy as np
 import pytest
 import torch
+from scipy.stats import spearmanr
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.alignment import TEMPLATE
@@ -16,8 +17,12 @@ from deepid_lite.faces.regions import REGIONS, WHOLE_FACE
 from deepid_lite.figures import occlusion as plots
 from deepid_lite.figures.widgets import occlusion_widget
 from deepid_lite.nets import deepid as nets
+from deepid_lite.neurons.occlusion import occlude_from_below
 from deepid_lite.studies import occlusion as studies
 from deepid_lite.studies import robustness
+from deepid_lite.studies.claims import paper_claims
+from deepid_lite.studies.patterns import patterns
+from deepid_lite.studies.robustness import decisions
 from deepid_lite.verification import ensemble
 from deepid_lite.verification.evaluation import pair_scores
 from deepid_lite.verification.metrics import verify
@@ -59,7 +64,7 @@ def scale():
 
 @pytest.fixture(scope="module")
 def result(scale):
-    return json.loads(json.dumps(studies.occlusion(scale, **LEVELS)))
+    return json.loads(json.dumps(studies.occlusion(scale, n_people=0, **LEVELS)))
 
 
 @pytest.fixture(scope="module")
@@ -93,15 +98,76 @@ def test_the_clean_entry_is_plain_verification(scale, result):
         np.testing.assert_allclose(result[kind]["curves"]["code, Hamming"]["accuracy"][0], code, atol=1.5)
 
 
+def test_pairs_that_were_decided_give_the_accuracies(scale, result):
+    for kind in ("from_below", "block"):
+        for name, curve in result[kind]["curves"].items():
+            right, fold = decisions(result, *result["right"][kind][name])
+            in_folds = [100 * np.mean([bits[fold == f].mean() for f in range(4)]) for bits in right]
+            np.testing.assert_allclose(in_folds, curve["accuracy"], atol=1e-3)
+    assert set(result["right"]["block"]) == set(result["block"]["curves"])
+
+
+def test_the_block_at_which_lbp_is_at_70_percent():
+    assert studies.size_at(70, (20, 30, 40), [84, 74, 54]) == 32
+    assert studies.size_at(70, (20, 30, 40), [84, 70, 54]) == 30
+    assert studies.size_at(70, (20, 30, 40), [99, 90, 84]) == 40  # never: the nearest
+    assert studies.size_at(70, (20, 30, 40), [69, 60, 50]) == 20
+
+
+def test_the_block_at_70_percent_becomes_a_level(scale, monkeypatch):
+    monkeypatch.setattr(studies, "size_at", lambda wanted, sizes, accuracies: 33 if len(accuracies) == 2 else None)
+    found = studies.occlusion(scale, fractions=(0.4,), sizes=(20, 50), per_fold=2, most=60)
+    assert found["block_at_70"] == 33 and found["block"]["levels"] == [0, 20, 33, 50] and "patterns" not in found
+    assert {len(curve["accuracy"]) for curve in found["block"]["curves"].values()} == {4}
+    assert {len(texts) for texts in found["right"]["block"].values()} == {4}
+
+
+def test_patterns_of_people_stay_by_a_naive_count(scale):
+    nothing, black = lambda images, *_: images, lambda images, *_: occlude_from_below(images, 0.4)
+    found = patterns(scale, {"none": nothing, "black": black}, n_people=4, least=6, most=5)
+    assert found["people"] == 4 and found["images"] == 20
+    assert found["at"]["none"]["own"] == [1, 1, 1] and found["at"]["none"]["others"][0] < 0.5
+    faces, clean, hidden = scale.identity_set, [], []
+    for person in np.argsort(-np.bincount(faces.labels), kind="stable"):
+        images = faces.images[np.flatnonzero(faces.labels == person)[:5]]
+        for where, of in ((clean, images), (hidden, black(images))):
+            where.append(face_features(scale.model, of)[:, :128].mean(0))
+    clean, hidden = np.array(clean), np.array(hidden)
+    alike = spearmanr((clean - clean.mean(0)).T, (hidden - clean.mean(0)).T).statistic[:4, 4:]
+    own, others = np.diag(alike).mean(), alike[~np.eye(4, dtype=bool)].mean()
+    black = found["at"]["black"]
+    np.testing.assert_allclose([black[k][0] for k in ("own", "others", "difference")], [own, others, own - others],
+                               atol=2e-3)  # fmt: skip
+    assert black["own_mean"]["own"][1] <= black["own_mean"]["own"][0] <= black["own_mean"]["own"][2]
+    with pytest.raises(DataError, match="0 people have 10 images; give more"):
+        patterns(scale, {"none": nothing})
+
+
+def test_every_claim_reads_the_record(scale):
+    found = studies.occlusion(scale, fractions=(0.2, 0.4), sizes=(30, 50), per_fold=5, most=60)
+    found = json.loads(json.dumps(found))
+    for claim in paper_claims():
+        if claim.study == "occlusion" and claim.name != "C32":
+            ours, difference = claim.ours(found), claim.difference(found)
+            assert ours.low <= ours.value <= ours.high and set(difference) == {"points", "log-odds"}
+    # the loss of LBP minus that of FC-4 is what both curves say
+    of = {name: found["from_below"]["curves"][name]["accuracy"] for name in ("FC-4", "LBP")}
+    lost = {name: accuracy[0] - accuracy[2] for name, accuracy in of.items()}
+    claim = next(claim for claim in paper_claims() if claim.name == "C26")
+    assert claim.difference(found)["points"].value == pytest.approx(lost["LBP"] - lost["FC-4"], abs=1e-2)
+
+
 def test_a_second_run_goes_on_and_another_setting_is_refused(scale, result, tmp_path, monkeypatch):
-    first = studies.occlusion(scale, tmp_path, with_lbp=False, **LEVELS)
+    first = studies.occlusion(scale, tmp_path, with_lbp=False, n_people=0, **LEVELS)
     assert len(list(tmp_path.glob("*.npz"))) == 3 * 3
     (tmp_path / "untrained-block-50.npz").unlink()
     fitted, fit = [], robustness.Method.fit
     monkeypatch.setattr(robustness.Method, "fit", lambda self: (fit(self), fitted.extend(self.verifiers)))
-    assert studies.occlusion(scale, tmp_path, with_lbp=False, **LEVELS) == first and fitted == ["untrained net"]
+    assert studies.occlusion(scale, tmp_path, with_lbp=False, n_people=0, **LEVELS) == first and fitted == [
+        "untrained net"
+    ]
     with pytest.raises(DataError, match="use an empty folder"):
-        studies.occlusion(scale, tmp_path, with_lbp=False, seed=1, **LEVELS)
+        studies.occlusion(scale, tmp_path, with_lbp=False, n_people=0, seed=1, **LEVELS)
 
 
 def test_fewer_pairs_and_kept_people(scale):
@@ -109,18 +175,28 @@ def test_fewer_pairs_and_kept_people(scale):
     assert few["pairs"] == 24 and few["kept"] == 60 and few["images"] <= 48
 
 
-def test_an_ensemble_has_a_curve_of_its_own(scale):
+def test_an_ensemble_has_a_curve_of_its_own(scale, monkeypatch):
     torch.manual_seed(4)
     net = nets.DeepID2Plus(input_shape=(47, 47), maps=8, dimension=128, heads=(2, 4), batch_norm=True).eval()
     members = [scale.model, dataclasses.replace(scale.model, net=net, region=REGIONS["eyes and nose"])]
     several = SimpleNamespace(**{**vars(scale), "ensemble": ensemble.Ensemble(members, None, {})})
-    found = studies.occlusion(several, fractions=(0.5,), sizes=(), with_lbp=False, most=120)
+    found = studies.occlusion(several, fractions=(0.5,), sizes=(), with_lbp=False, most=120, n_people=0)
     joined = ensemble.fit(members, ensemble.features(members, scale.held_out.images), scale.held_out.labels)
     of_test = ensemble.features(members, scale.test.images)
     expected = verify(pair_scores(joined, of_test, scale.pairs)["joint_bayesian"], scale.pairs)
     curve = found["from_below"]["curves"]["ensemble"]
     assert curve["accuracy"][0] == pytest.approx(100 * expected.accuracy, abs=1e-3) and len(curve["accuracy"]) == 2
     assert found["nets"] == 2
+    of_all = json.loads(json.dumps(studies.ensemble_occlusion(several, block=30, most=120)))
+    assert of_all["from_below"]["levels"] == [0, 40, 70] and of_all["block"]["levels"] == [0, 30]
+    for claim in paper_claims():
+        if claim.study == "ensemble_occlusion":
+            assert claim.ours(of_all) and claim.difference(of_all)
+    with pytest.raises(DataError, match="must be the folder of one"):
+        studies.ensemble_occlusion(scale)
+    monkeypatch.setattr(studies, "load_result", lambda *of: {})
+    with pytest.raises(DataError, match="has no block_at_70"):
+        studies.ensemble_occlusion(several)
 
 
 def test_fills(scale):

@@ -10,6 +10,7 @@ from samples import small_setup
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import WHOLE_FACE
+from deepid_lite.neurons.untrained import untrained_model
 from deepid_lite.studies import setup as setups
 from deepid_lite.verification.model import face_features, weights_hash
 
@@ -73,6 +74,20 @@ def test_another_net_on_the_same_people_has_features_of_its_own():
     other = s.with_model(model(1))
     assert other.test is s.test and not np.array_equal(other.features("test"), s.features("test"))
     np.testing.assert_array_equal(other.features("test"), face_features(model(1), s.test.images))
+
+
+def test_the_untrained_null_is_the_net_with_fresh_weights_on_the_same_people(monkeypatch, tmp_path):
+    s = small_setup()
+    null = s.untrained(3)
+    assert null.test is s.test and null.precision == "fp32"
+    expected = face_features(untrained_model(s.model, s.held_out.images, 3), s.test.images)
+    np.testing.assert_array_equal(null.features("test"), expected)
+    assert weights_hash(s.untrained(3).model) == weights_hash(null.model) != weights_hash(s.untrained(4).model)
+    monkeypatch.setenv("DEEPID_CACHE", str(tmp_path))
+    photographs = small_setup("reference")
+    assert photographs.untrained().precision == "bf16" and photographs.precision == "fp32"
+    rough = dataclasses.replace(photographs, precision="bf16")
+    assert not np.array_equal(rough.features("test"), photographs.features("test"))  # nor is one taken for the other
 
 
 def test_lite_people_stand_on_one_side_only():

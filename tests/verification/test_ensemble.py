@@ -14,6 +14,7 @@ from deepid_lite import tensors
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import folder_of
 from deepid_lite.nets import deepid as nets
+from deepid_lite.registry import CLAIMS
 from deepid_lite.studies import ensemble as ensemble_studies
 from deepid_lite.studies.setup import Setup
 from deepid_lite.verification import ensemble, metrics, pipeline
@@ -179,5 +180,39 @@ def test_the_study(trained, parts, monkeypatch, tmp_path):
     scores = pair_scores(found, features, pairs)
     accuracy = 100 * metrics.verify(scores["joint_bayesian"], pairs).accuracy
     assert study["system"]["joint_bayesian"]["accuracy"] == pytest.approx(accuracy, abs=1e-3)
+    assert_claims_read(study)
     with pytest.raises(DataError, match="--model must be the folder of one"):
         ensemble_studies.ensemble(dataclasses.replace(scale, ensemble=None))
+
+
+def assert_claims_read(study):
+    """What the claims make of the bits of each pair are the accuracies that the record prints."""
+    found = {name: (claim.ours(study), claim.difference(study)) for name, claim in CLAIMS.items()
+             if claim.study == "ensemble"}  # fmt: skip
+    one, last, views = study["curves"]["table"][0], study["curves"]["table"][-1], study["null"]["views"][-1]
+
+    def accuracy(point, way):
+        return point[way]["accuracy"]
+
+    def removed(way, after):
+        return 100 * (accuracy(after, way) - accuracy(one, way)) / max(100 - accuracy(one, way), 50 / study["pairs"])
+
+    real, codes, hamming = ensemble_studies.REAL, ensemble_studies.CODES, ensemble_studies.HAMMING
+    lost, lost_by_one = (accuracy(point, real) - accuracy(point, codes) for point in (last, one))
+    expected = {
+        "C2": (accuracy(last, real), accuracy(last, real) - 99.15),
+        "C4": (removed(real, last), removed(real, last) - removed(real, views)),
+        "C5": (study["system"]["identification"]["rank1"], study["system"]["identification"]["rank1"] - 82.5),
+        "C6": (
+            study["system"]["identification"]["dir_at_1_far"],
+            study["system"]["identification"]["dir_at_1_far"] - 61.9,
+        ),
+        "C17": (lost, lost_by_one - lost),
+        "C18": (removed(hamming, last), removed(hamming, last) - removed(hamming, views)),
+    }
+    assert found.keys() == expected.keys()
+    for name, (ours, difference) in found.items():
+        points = difference["points"] if isinstance(difference, dict) else difference
+        assert (ours.value, points.value) == pytest.approx(expected[name], abs=0.1), name
+        assert ours.low <= ours.value <= ours.high
+    assert found["C4"][1].high == np.inf, "an ensemble that was trained once says nothing of another seed"

@@ -10,7 +10,7 @@ from sklearn.utils.estimator_checks import estimator_checks_generator
 from deepid_lite.errors import DataError
 from deepid_lite.faces.alignment import TEMPLATE
 from deepid_lite.verification.joint_bayesian import JointBayesian
-from deepid_lite.verification.lbp import POINTS_21, SWEEP, GramPCA, describe, make_lbp_verifier
+from deepid_lite.verification.lbp import POINTS_21, SWEEP, GramPCA, describe, make_lbp_verifier, uniform_codes
 
 rng = np.random.default_rng(0)
 
@@ -51,6 +51,14 @@ def test_equals_a_loop_over_cells():
                 for cell in (0, 3, 6, 13, 15):
                     want = naive_histogram(FACES[face], POINTS_21[point], level, cell)
                     np.testing.assert_array_equal(table[face, point, level, cell], want)
+
+
+@pytest.mark.parametrize("values", [256, 3, 1])
+def test_codes_are_scikit_images_bit_for_bit(values):
+    """Few values: many ties, which rounding decides."""
+    window = np.random.default_rng(values).integers(0, values, (71, 90), dtype=np.uint8)
+    expected = local_binary_pattern(window, P=8, R=1, method="nri_uniform")[1:-1, 1:-1]
+    np.testing.assert_array_equal(uniform_codes(window), expected)
 
 
 @pytest.mark.parametrize("point", [(0, 0), (128, 144), (0, 144), (3.5, 71.25)])
