@@ -64,3 +64,13 @@
   };
   if (document.readyState === "loading") document.addEventListener("DOMContentLoaded", start); else start();
 })();
+
+// The theme lets the keyboard reach what scrolls when the page is loaded; what is unfolded later is reached as well.
+function reachWhatScrolls() {
+  document.querySelectorAll("article pre").forEach((pre) => {
+    if (pre.scrollWidth > pre.clientWidth) pre.tabIndex = 0;
+  });
+}
+for (const event of ["click", "toggle"]) {
+  document.addEventListener(event, () => requestAnimationFrame(reachWhatScrolls), true);
+}
