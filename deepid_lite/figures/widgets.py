@@ -18,10 +18,12 @@ from deepid_lite.verification.model import face_features
 
 
 def page(name, data):
-    """The HTML of the widget `name` with `data` (a dict for JSON) in the place of `@DATA@`."""
-    template = (resources.files("deepid_lite") / "widgets" / f"{name}.html").read_text(encoding="utf-8")
+    """The HTML of the widget `name` with `data` (a dict for JSON) for `@DATA@` and the lines of all for `@SHARED@`."""
+    folder = resources.files("deepid_lite") / "widgets"
+    template, shared = ((folder / file).read_text(encoding="utf-8") for file in (f"{name}.html", "shared.js"))
     # "</" would end the script element that the data lie in
-    return template.replace("@DATA@", json.dumps(data, separators=(",", ":")).replace("</", "<\\/"))
+    data = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    return template.replace("@SHARED@\n", shared).replace("@DATA@", data)
 
 
 def picture(image):
