@@ -39,8 +39,8 @@ def turn(factor, people, steps=None):
     return np.stack(faces)
 
 
-def before_relu(model, images, layer=4):
-    """What a feature layer hands to its ReLU, (N, D), for the pictures (N, 144, 128, 3) without their mirrors.
+def before_relu(model, images, layer=4, flip=False):
+    """What a feature layer hands to its ReLU for the pictures (N, 144, 128, 3): (N, D), or (N, 2 D) with their flips.
 
     Its positive part is the feature, as `extract` gives it.
     """
@@ -48,10 +48,11 @@ def before_relu(model, images, layer=4):
     last = model.net.feature_norms[str(layer)]
     hook = last.register_forward_hook(lambda _, __, out: caught.append(out.float().cpu()))
     try:
-        extract(model.net, crop(images, model.region), flip=False, layer=layer)
+        extract(model.net, crop(images, model.region), flip=flip, layer=layer)
     finally:
         hook.remove()
-    return torch.cat(caught).numpy()
+    views = [torch.cat(caught[view :: 1 + flip]) for view in range(1 + flip)]
+    return torch.cat(views, dim=1).numpy()
 
 
 def tuning_curves(model, factor, people, layer=4):

@@ -10,9 +10,9 @@ import numpy as np
 
 from deepid_lite.faces.regions import crop
 from deepid_lite.neurons.codes import binarise, hamming, order_bits, pack, random_projection_bits
+from deepid_lite.neurons.tuning import before_relu
 from deepid_lite.registry import Claim, claims, study
 from deepid_lite.studies.robustness import decided, decisions
-from deepid_lite.verification.features import extract
 from deepid_lite.verification.intervals import of_loss_difference, of_pair_difference, of_pairs, over_published
 from deepid_lite.verification.metrics import verify
 from deepid_lite.verification.verifier import components, fit_verifier
@@ -146,17 +146,6 @@ def accuracy(scores, pairs):
     return {"accuracy": _percent(found.accuracy), "standard_error": _percent(found.standard_error)}
 
 
-def before_relu(net, images):
-    """What FC-4's neurons are before their ReLU, float32 (N, 2 D), of crops (N, rows, columns, 3) and their flips."""
-    caught = []
-    hook = net.feature_norms["4"].register_forward_hook(lambda *of: caught.append(of[-1].float().cpu().numpy()))
-    try:
-        extract(net, images)
-    finally:
-        hook.remove()
-    return np.concatenate([np.concatenate(both, axis=1) for both in zip(caught[::2], caught[1::2], strict=True)])
-
-
 def moved_threshold(fit, test, pairs, shares=SHARES):
     """Hamming accuracy of codes with one threshold for all neurons, set where a share of the bits is one.
 
@@ -254,8 +243,7 @@ def _moved(setup, most=2000):
     """`moved_threshold` of the net, set on about `most` held-out images."""
     used, pairs = setup.pairs.compact()
     some = setup.held_out.images[:: max(1, len(setup.held_out.images) // most)]
-    fit, test = (before_relu(setup.model.net, crop(images, setup.model.region))
-                 for images in (some, np.asarray(setup.test.images[used])))  # fmt: skip
+    fit, test = (before_relu(setup.model, images, flip=True) for images in (some, setup.test.images[used]))
     return moved_threshold(fit, test, pairs)
 
 

@@ -9,6 +9,7 @@ from samples import coarse_faces, face_set, net_of_two_heads
 from deepid_lite.faces.regions import WHOLE_FACE, crop
 from deepid_lite.nets import deepid as nets
 from deepid_lite.neurons import codes
+from deepid_lite.neurons.tuning import before_relu
 from deepid_lite.neurons.untrained import untrained_model
 from deepid_lite.studies import codes as code_tables
 from deepid_lite.studies.claims import paper_claims
@@ -85,9 +86,8 @@ def test_a_moved_threshold_leaves_its_share_of_ones_on_other_people(data):
 
 def test_before_the_relu_lie_the_features():
     net, images = net_of_two_heads(), coarse_faces(6)
-    crops = crop(images, WHOLE_FACE)
-    found = code_tables.before_relu(net, crops)
-    np.testing.assert_allclose(np.maximum(found, 0), extract(net, crops), rtol=1e-5, atol=1e-6)
+    found = before_relu(FaceModel(net, WHOLE_FACE, None, {}), images, flip=True)
+    np.testing.assert_allclose(np.maximum(found, 0), extract(net, crop(images, WHOLE_FACE)), rtol=1e-5, atol=1e-6)
     assert (found < 0).any() and not net.feature_norms["4"]._forward_hooks
 
 
