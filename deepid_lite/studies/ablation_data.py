@@ -35,10 +35,10 @@ def load_parts(data, root=None, min_images=2, share=1.0, seed=0):
 
 
 def load_test(data, root=None, test=None):
-    """(faces, pairs) to test on: LFW for web faces, and else unseen people of the same set, or those of `test`."""
-    test = test or ("lfw" if data == "webfaces" else data)
-    if test not in ("lfw", "celeba", "synthetic"):
-        raise DataError(f"{test}: its people are trained on; name another set to test on: lfw, celeba or synthetic")
+    """(faces, pairs) to test on: LFW for photographs, and else unseen people of the same set, or those of `test`."""
+    test = test or ("lfw" if data in ("webfaces", "celeba") else data)
+    if test not in ("lfw", "synthetic"):
+        raise DataError(f"{test}: its people are trained on; name another set to test on: lfw or synthetic")
     tested = benchmark(test, root)
     used, pairs = tested.pairs.compact()
     return tested.faces.subset(used), pairs
