@@ -2,11 +2,12 @@
 
 import sys
 
-from deepid_lite.cli.faults import exit_code
+from deepid_lite.cli.faults import end_at_ctrl_c_while_loading, exit_code
 
 
 def main():
     """Run the command line and end with its exit code; what goes wrong is one line on stderr."""
+    end_at_ctrl_c_while_loading()
     sys.exit(exit_code(_run))
 
 
