@@ -159,7 +159,7 @@ def test_the_preset_is_small_enough_to_ship():
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    return canonical_view(small_setup(), folder, (11, 4), (0, 1), epochs=1, batch_size=60, net={"maps": [2, 2, 2]})
+    return canonical_view(small_setup(), folder, (6, 3), (0, 1), epochs=1, batch_size=60, net={"maps": [2, 2, 2]})
 
 
 def test_the_study_has_its_nulls_baselines_and_controls(result):
