@@ -29,12 +29,13 @@ def heads(rows, views=VIEWS):
     fig, axes = plt.subplots(
         len(rows), len(views), figsize=(7, 0.82 * len(rows) + 0.2), squeeze=False, layout="compressed"
     )
-    for line, (title, pictures) in zip(axes, rows.items(), strict=True):
+    for place, (title, pictures) in enumerate(rows.items()):
+        line = axes[place]
         for ax, picture, view in zip(line, pictures, views, strict=True):
             low, high = (0, 255) if picture.dtype == np.uint8 else (-1, 1)
             ax.imshow(picture, cmap="gray", vmin=low, vmax=high)
             ax.set(xticks=[], yticks=[])
-            if line is axes[0]:
+            if place == 0:
                 ax.set_title(f"{view:+d}°" if view else "0°", fontsize=8, pad=3)
         line[0].set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
     sns.despine(fig, left=True, bottom=True)

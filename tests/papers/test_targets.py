@@ -76,20 +76,20 @@ def test_pictures_keep_their_place_when_they_are_enlarged():
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        wanted = ("the chapter's", "six lights")
+        wanted = ("the chapter's", "smaller steps")
         patch.setattr(module, "STUDIOS", {name: module.STUDIOS[name] for name in wanted})
         patch.setattr(module, "ABLATIONS", {"K = 1": module.ABLATIONS["K = 1"]})
         return module.supervision(small_setup(), tmp_path_factory.mktemp("runs"), people=6, test=3, seeds=(0,), **SMALL)
 
 
-def test_every_studio_has_its_baselines_and_the_same_steps(result):
+def test_every_studio_has_its_baselines_and_the_first_all_targets(result):
     first, second = result["studios"].values()
     assert {"raw", "LBP", "landmark LBP"} | set(module.IN_ALL) == set(second) < set(first)
-    assert {"pair", "name and pair", "DeepID2+", "untrained"} < set(first)
-    assert result["steps"] == 2 and set(result["milliseconds"]) == set(first) - set(second) - {"untrained"} | set(
-        module.IN_ALL
-    )
-    assert set(result["ablations"]) == {"S = 8, K = 2", "K = 1"}
-    for found in [*first.values(), *second.values()]:
+    assert set(first) - set(second) == set(module.TARGETS) - set(module.IN_ALL) | {"untrained", "DeepID2+"}
+    assert result["steps"] == 2 and set(result["ablations"]) == {"S = 8, K = 2", "K = 1"}
+    for name, found in [*first.items(), *second.items()]:
         value, low, high = found["mean"]
         assert 0 <= low <= value <= high <= 100 and len(found["views"]) == 9
+        if name in module.TARGETS:
+            active, silent = found["h2"]
+            assert 0 < active <= 100 and 0 <= silent < 100
