@@ -62,7 +62,7 @@ def test_teachers_have_a_line_each_and_fip_where_it_is_given():
     result = {"views": list(VIEWS), "studios": {"one": taught()}}
     for fip, others in ((None, 3), (by_view(70), 4)):
         same, other = plots.teachers(result, fip=fip).axes
-        shown = [line.get_ydata() for line in same.lines if len(line.get_ydata()) == 9]
+        shown = [np.asarray(line.get_ydata(), float) for line in same.lines if len(line.get_ydata()) == 9]
         wanted = [np.array(result["studios"]["one"][name]["views"])[:, 0] for name in plots.TEACHERS]
         assert all(any(np.allclose(y, line) for line in shown) for y in wanted)
         assert len(other.get_legend().get_texts()) == others
