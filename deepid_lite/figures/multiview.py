@@ -14,6 +14,14 @@ OURS = {  # method of the record -> that of the paper's table which it stands fo
     "MVP, h2": "MVP, h2",
 }  # fmt: skip
 LABELS = {"raw": "pixels", "identification, h2": "names the person", "frontal target, h2": "draws the frontal view"}
+TEACHERS = {  # target of the record `supervision` -> what it says
+    "pair": "a bit: the pair",
+    "name": "the name",
+    "name and pair": "name and pair",
+    "frontal picture": "the frontal picture",
+    "all views": "every view (MVP)",
+}
+OTHERS = {"raw": "pixels", "landmark LBP": "landmark LBP", "DeepID2+": "DeepID2+, few maps", "FIP": "FIP, chapter 16"}
 UNSEEN_LINES = {
     "MVP, five views": "drawn, view not trained on",
     "MVP": "drawn, view trained on",
@@ -29,13 +37,14 @@ def heads(rows, views=VIEWS):
     fig, axes = plt.subplots(
         len(rows), len(views), figsize=(7, 0.82 * len(rows) + 0.2), squeeze=False, layout="compressed"
     )
-    for line, (title, pictures) in zip(axes, rows.items(), strict=True):
+    for place, (title, pictures) in enumerate(rows.items()):
+        line = axes[place]
         for ax, picture, view in zip(line, pictures, views, strict=True):
             low, high = (0, 255) if picture.dtype == np.uint8 else (-1, 1)
             ax.imshow(picture, cmap="gray", vmin=low, vmax=high)
             ax.set(xticks=[], yticks=[])
-            if line is axes[0]:
-                ax.set_title(f"{view:+d}°" if view else "0°", fontsize=8, pad=3)
+            if place == 0:
+                ax.set_title(f"{view:+d}°".replace("-", "−") if view else "0°", fontsize=8, pad=3)
         line[0].set_ylabel(title, fontsize=8, rotation=0, ha="right", va="center")
     sns.despine(fig, left=True, bottom=True)
     return fig
@@ -73,7 +82,52 @@ def unseen(result, reference=None):
             ax.errorbar(x, value, yerr=(value - low, high - value), **look)
     for ax, title in zip(axes, ("error (% of the range)", "right person (%)"), strict=True):
         ax.set_title(title, fontsize=9)
-        ax.set(xticks=range(len(at)), xticklabels=[f"{v:+d}°" for v in UNSEEN], xlabel="view", ylim=(0, None))
+        ax.set(
+            xticks=range(len(at)),
+            xticklabels=[f"{v:+d}°".replace("-", "−") for v in UNSEEN],
+            xlabel="view",
+            ylim=(0, None),
+        )
     legend_above(fig, axes[0])
+    sns.despine(fig)
+    return fig
+
+
+@figure("supervision-rank1", of="supervision")
+def teachers(result, reference=None, fip=None):
+    """Rank-1 by view: the same neurons taught by five targets, and beside them other nets and features without a net.
+
+    fip: the entry "FIP" of the record `canonical_view`, whose people and pictures are the same.
+    """
+    found = next(iter(result["studios"].values())) | ({"FIP": fip} if fip else {})
+    fig, axes = plt.subplots(1, 2, figsize=(7, 3.6), sharey=True, layout="constrained")
+    for ax, lines, first in zip(axes, (TEACHERS, OTHERS), (0, len(TEACHERS)), strict=True):
+        for place, (name, label) in enumerate((name, label) for name, label in lines.items() if name in found):
+            value, low, high = np.array(found[name]["views"]).T
+            look = {"color": COLOURS[first + place], "marker": "osD^vPX*h"[first + place], "markersize": 4}
+            x = np.array(result["views"]) + place - 2
+            ax.errorbar(x, value, yerr=(value - low, high - value), label=label, linewidth=1.2, capsize=2, **look)
+        ax.set(xlabel="view (degrees)", xticks=result["views"][::2], ylim=(0, 102))
+        ax.legend(fontsize=7, frameon=False, loc="lower center", ncols=2)
+    axes[0].set_title("the same neurons, five targets", fontsize=9, weight="bold")
+    axes[1].set_title("other features", fontsize=9, weight="bold")
+    axes[0].set_ylabel("rank-1 (%)")
+    sns.despine(fig)
+    return fig
+
+
+@figure("supervision-studios", of="supervision")
+def studios(result, reference=None):
+    """Mean rank-1 in each studio: name, frontal picture, all views and pixels, with 95 % intervals of the people."""
+    fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    lines = {"raw": "pixels", **{name: TEACHERS[name] for name in ("name", "frontal picture", "all views")}}
+    for place, (name, label) in enumerate(lines.items()):
+        value, low, high = np.array([found[name]["mean"] for found in result["studios"].values()]).T
+        y = np.arange(len(value)) + 0.15 * (place - 1.5)
+        look = {"color": COLOURS[place], "marker": "osD^"[place], "markersize": 5, "linestyle": "none", "capsize": 2}
+        ax.errorbar(value, y, xerr=(value - low, high - value), label=label, **look)
+    ax.set(yticks=range(len(value)), yticklabels=list(result["studios"]), xlabel="rank-1, mean over the views (%)")
+    ax.invert_yaxis()
+    legend_above(fig, ax, columns=4)
     sns.despine(fig)
     return fig

@@ -2,8 +2,11 @@
 
 from pathlib import Path
 
+import deepid_lite.papers.multiview  # noqa: F401 - registers its claims
+from deepid_lite.registry import CLAIMS
 from deepid_lite.results import load_result
 from deepid_lite.studies.comparisons import against
+from deepid_lite.studies.judging import judge
 
 BOOK = Path(__file__).resolve().parents[2] / "book"
 
@@ -51,3 +54,33 @@ def test_what_chapter_13_says_of_lambda():
     small = next(name for name in ("0.005", "0.05") if name in record["variants"])
     found = against(record, small, n_draws=2000)
     assert found["5"].high < 0 and found["verification only"].high < -2
+
+
+def test_what_chapter_16_says_of_starts_and_pictures():
+    """Equal pictures and unequal features; symmetry alone finds the front; pixels are good, landmark LBP is not."""
+    record = load_result("canonical_view", "lite")
+    mean = {name: found["mean"] for name, found in record["rank1"].items()}
+    drawn = {name: found["error"]["mean"] for name, found in record["pictures"].items()}
+    assert drawn["random start"][0] - drawn["FIP"][0] < 0.5 and mean["random start"][2] < mean["FIP"][1]
+    assert drawn["FIP"][2] < drawn["least squares alone"][1] < drawn["mean frontal face"][1]
+    assert mean["landmark LBP"][0] < mean["LBP"][0] < mean["raw"][0] < mean["FIP"][0]
+    chosen = {name: found["mean"] for name, found in record["chosen"].items()}
+    assert chosen["symmetry alone"] == chosen["symmetry and rank"]
+    assert chosen["symmetry alone"][2] < 5 < chosen["rank alone"][1]
+
+
+def test_what_chapter_17_says_of_layers_and_views():
+    """The name is ahead, the layers above h2 are not behind, and neither unseen views nor angles are a triumph."""
+    record = load_result("multiview", "lite")
+    mean = {name: found["mean"][0] for name, found in record["rank1"].items()}
+    assert max(mean, key=mean.get) == "identification, h2" and mean["MVP, h2"] < mean["raw"]
+    assert mean["MVP, h1"] < mean["MVP, h2"] < mean["MVP, h3"] < mean["MVP, h4"]
+    error = {name: found["mean"] for name, found in record["view error"].items()}
+    assert error["ridge on pixels"][2] < error["MVP"][1]
+    for view in (-45, -15, 15, 45):
+        at = record["views"].index(view)
+        error, right = ({name: found[key]["views"][at] for name, found in record["drawn"].items()}
+                        for key in ("error", "right"))  # fmt: skip
+        assert error["mean of the neighbours"][2] < error["MVP, five views"][1]
+        assert right["MVP, five views"][2] < min(right[f"{side} neighbour"][1] for side in ("left", "right"))
+    assert all(verdict.more != "yes" for verdict in judge("lite", claims=[CLAIMS[f"M{n}"] for n in range(1, 7)]))

@@ -53,8 +53,31 @@ def test_unseen_shows_the_four_views_alone(result):
     assert error.lines[0].get_ydata().tolist() == wanted
 
 
+def taught():
+    names = ["raw", "landmark LBP", "DeepID2+", *plots.TEACHERS]
+    return {name: by_view(i) | {"mean": [40.0 + i, 39.0, 45.0 + i]} for i, name in enumerate(names)}
+
+
+def test_teachers_have_a_line_each_and_fip_where_it_is_given():
+    result = {"views": list(VIEWS), "studios": {"one": taught()}}
+    for fip, others in ((None, 3), (by_view(70), 4)):
+        same, other = plots.teachers(result, fip=fip).axes
+        shown = [np.asarray(line.get_ydata(), float) for line in same.lines if len(line.get_ydata()) == 9]
+        wanted = [np.array(result["studios"]["one"][name]["views"])[:, 0] for name in plots.TEACHERS]
+        assert all(any(np.allclose(y, line) for line in shown) for y in wanted)
+        assert len(other.get_legend().get_texts()) == others
+
+
+def test_a_studio_is_a_row():
+    ax = plots.studios({"studios": {"one": taught(), "two": taught()}}).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
+    assert any(np.allclose(line.get_xdata(), taught()["name"]["mean"][0]) for line in ax.lines)
+
+
 def test_a_turning_head_has_a_picture_of_each_view():
     fig = plots.heads({"one": np.zeros((9, 32, 32), np.uint8), "two": np.zeros((9, 32, 32), np.float32)})
+    titles = [ax.get_title() for ax in fig.axes]
+    assert titles[:3] == ["−60°", "−45°", "−30°"] and titles[4] == "0°" and not any(titles[9:])
     assert len(fig.axes) == 18 and all(len(ax.images) == 1 for ax in fig.axes)
     assert fig.axes[0].images[0].get_clim() == (0, 255) and fig.axes[9].images[0].get_clim() == (-1, 1)
 

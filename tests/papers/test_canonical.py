@@ -1,5 +1,6 @@
 """The canonical-view net: its layers and its start against their definitions, what it draws, how a view is chosen."""
 
+import dataclasses
 import re
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.synthetic.views import make_views
 from deepid_lite.nets.deepid import load_net, save_net
 from deepid_lite.nets.recipe import Recipe, read_recipe
+from deepid_lite.papers import canonical as paper
 from deepid_lite.papers.canonical import (
     CanonicalViewNet,
     Faces,
@@ -159,7 +161,7 @@ def test_the_preset_is_small_enough_to_ship():
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs")
-    return canonical_view(small_setup(), folder, (11, 4), (0, 1), epochs=1, batch_size=60, net={"maps": [2, 2, 2]})
+    return canonical_view(small_setup(), folder, (6, 3), (0, 1), epochs=1, batch_size=60, net={"maps": [2, 2, 2]})
 
 
 def test_the_study_has_its_nulls_baselines_and_controls(result):
@@ -174,7 +176,46 @@ def test_the_study_has_its_nulls_baselines_and_controls(result):
 def test_the_claims_read_it_and_the_rules_are_those_of_the_page(result):
     page = (Path(__file__).parents[2] / "book" / "rules.md").read_text(encoding="utf-8")
     rows = dict(re.findall(r"^\| (F\d) \|.*\| ([\d.]+)(?: points)? \| \w+ \|$", page, re.M))
-    ours = [claim for claim in CLAIMS.values() if claim.study == "canonical_view"]
+    ours = [claim for claim in CLAIMS.values() if claim.of == "FIP"]
     assert {claim.name: claim.margin for claim in ours} == {name: float(margin) for name, margin in rows.items()}
-    for claim in ours:
+    for claim in ours[:-1]:  # the last is about photographs, see below
         assert np.isfinite([claim.ours(result), claim.difference(result)]).all()
+
+
+def test_the_nose_of_a_turned_head_is_off_the_middle_of_its_eyes():
+    faces = make_views(4, lights=1, jitter=0)
+    offset = paper.choice.nose_offset(faces.landmarks).reshape(4, 9)
+    assert (
+        (offset[:, 4] < 3).all() and (np.diff(offset[:, 4:], axis=1) > 0).all() and offset.argmin(1).tolist() == [4] * 4
+    )
+    turned = faces.landmarks @ np.array([[0.8, 0.6], [-0.6, 0.8]], np.float32)  # the picture's axes do not matter
+    np.testing.assert_allclose(paper.choice.nose_offset(turned), offset.ravel(), atol=1e-3)
+    with pytest.raises(DataError, match="both eyes of face 1 are one point"):
+        paper.choice.nose_offset(np.concatenate([faces.landmarks[:1], np.ones((1, 5, 2))]))
+
+
+def test_the_choice_among_photographs_takes_symmetric_ones_of_people_with_enough():
+    setup = small_setup("reference")
+    labels = np.repeat([0, 1, 2], [12, 11, 3])
+    rng = np.random.default_rng(0)
+    images = rng.integers(0, 256, (26, 144, 128, 3), dtype=np.uint8)
+    landmarks = np.tile(np.float32([[40, 60], [80, 60], [60, 80], [45, 100], [75, 100]]), (26, 1, 1))
+    landmarks[:, 2, 0] += np.arange(26) + 1  # the first of a person is the most frontal
+    for row in (0, 12):
+        images[row] = np.maximum(images[row], images[row, :, ::-1])
+    setup.test = dataclasses.replace(
+        setup.test,
+        images=images,
+        labels=labels,
+        names=["a", "b", "c"],
+        landmarks=landmarks,
+        paths=["x"] * 26,
+        attributes={},
+    )
+    found = paper.frontal_choice(setup)
+    assert found["people"] == 2 and found["chosen"]["symmetry alone"]["people"] == found["chosen"]["best"]["people"]
+    assert found["chosen"]["any picture"]["people"] == pytest.approx([100 * 6.5 / 40, 100 * 18 / 40])
+    (claim,) = [claim for claim in CLAIMS.values() if claim.study == "frontal_choice"]
+    assert claim.difference(found).value > 0 and claim.ours(found).value > 0
+    with pytest.raises(DataError, match="frontal_choice, scale lite"):
+        paper.frontal_choice(small_setup())

@@ -199,7 +199,7 @@ def result(tmp_path_factory):
     return multiview.multiview(
         small_setup(),
         tmp_path_factory.mktemp("runs"),
-        (11, 4),
+        (6, 3),
         (0, 1),
         epochs=1,
         batch_size=60,

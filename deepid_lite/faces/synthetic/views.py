@@ -85,7 +85,7 @@ def make_views(n_people, views=VIEWS, lights=4, seed=LITE_SEED, part="test", jit
         ]
         drawn, points = draw(np.stack([sample_identity(person, seed) for person in people]),
                              {name: [change[name] for change in changes] for name in changes[0]})  # fmt: skip
-        images[rows], landmarks[rows] = _cut(drawn), (points - (LEFT, TOP) + 0.5) * PIXELS / SIDE - 0.5
+        images[rows], landmarks[rows] = cut(drawn), (points - (LEFT, TOP) + 0.5) * PIXELS / SIDE - 0.5
     return ViewFaces(images, labels, of_view.astype(np.int64), of_light.astype(np.int64), landmarks)
 
 
@@ -100,7 +100,7 @@ def _changes(seed, person, view, light, jitter, expression):
     return changes
 
 
-def _cut(drawn):
+def cut(drawn):
     """uint8 (B, 144, 128, 3) -> (B, 32, 32): the middle, in shades of grey, each pixel a mean of 3 x 3."""
     grey = drawn[:, TOP : TOP + SIDE, LEFT : LEFT + SIDE].astype(np.float32) @ np.float32([0.299, 0.587, 0.114])
     blocks = grey.reshape(len(grey), PIXELS, SIDE // PIXELS, PIXELS, SIDE // PIXELS)

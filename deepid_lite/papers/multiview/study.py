@@ -56,11 +56,11 @@ class Data(NamedTuple):
     clean_test: ViewFaces
 
 
-def draw_data(people=PEOPLE, lights=LIGHTS):
-    """The set of this chapter; people: of both parts."""
-    sizes = zip(("train", "test"), people, strict=True)
+def draw_data(people=PEOPLE, lights=LIGHTS, expression=0.0):
+    """The set of this chapter; people: of both parts. expression: of the inputs, see `make_views`."""
     pairs = [
-        (make_views(n, lights=lights, part=part), make_views(n, lights=1, part=part, jitter=0)) for part, n in sizes
+        (make_views(n, lights=lights, part=part, expression=expression), make_views(n, lights=1, part=part, jitter=0))
+        for part, n in zip(("train", "test"), people, strict=True)
     ]
     return Data(*pairs[0], *pairs[1])
 
@@ -90,9 +90,9 @@ def multiview(setup, folder="runs/multiview", people=PEOPLE, seeds=SEEDS, **chan
             for layer in of_train if name == "MVP" else ["h2"]:
                 rates.setdefault(f"{name}, {layer}", []).append(rank1_of(of_train[layer], of_test[layer]))
             if name in ("MVP", "told the view", "MVP, five views", "told, five views"):
-                drawn.setdefault(name, []).append(_drawn(net, data))
+                drawn.setdefault(name, []).append(drawn_views(net, data))
             if name in ("MVP", "MVP, five views"):
-                views.setdefault(name, []).append(_view_error(data.test, view_of(net, data.test.images)))
+                views.setdefault(name, []).append(view_error(data.test, view_of(net, data.test.images)))
             if name == "frontal target":
                 fronts = (render(net, faces.images, [0]).reshape(len(faces), -1) for faces in (data.train, data.test))
                 rates.setdefault("frontal target, its picture", []).append(rank1_of(*fronts))
@@ -126,7 +126,7 @@ def _inputs(data):
     return data.test.subset((data.test.views == 0) & (data.test.lights == SIDE_LIGHT)).images
 
 
-def _drawn(net, data):
+def drawn_views(net, data):
     """How good are the drawn views? See `_compared`."""
     return _compared(render(net, _inputs(data), VIEWS), _pictures(data.clean_test))
 
@@ -163,10 +163,10 @@ def _references(data):
 def _ridge(data):
     """Errors of the view by ridge regression on pixels, its strength chosen by leaving training pictures out."""
     of_train, of_test = (faces.images.reshape(len(faces), -1) / 255 for faces in (data.train, data.test))
-    return _view_error(data.test, RidgeCV(np.logspace(-1, 4, 6)).fit(of_train, data.train.views).predict(of_test))
+    return view_error(data.test, RidgeCV(np.logspace(-1, 4, 6)).fit(of_train, data.train.views).predict(of_test))
 
 
-def _view_error(faces, views):
+def view_error(faces, views):
     """Degrees off, (people, views), the mean over the lights."""
     return np.abs(views - faces.views).reshape(-1, len(VIEWS), LIGHTS).mean(2)
 

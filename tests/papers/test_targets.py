@@ -1,0 +1,95 @@
+"""Targets compared: each reaches the same neurons, with as many steps, and every studio has its controls."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+from samples import small_setup
+
+from deepid_lite.errors import DataError
+from deepid_lite.nets.recipe import read_recipe
+from deepid_lite.papers.multiview import targets as module
+from deepid_lite.papers.multiview.net import MultiViewPerceptron
+from deepid_lite.papers.multiview.study import draw_data
+
+NET = {"identity": (8, 6), "mixed": (6, 7), "samples": 4}
+SMALL = {"epochs": 1, "batch_size": 60, "net": {**read_recipe("multiview").net, **NET}}
+
+
+@pytest.fixture(scope="module")
+def data():
+    return draw_data((3, 2), 1)
+
+
+def test_the_bit_of_a_pair_pulls_one_person_together_and_pushes_two_apart():
+    torch.manual_seed(0)
+    pairs, x, people = module.Pairs(MultiViewPerceptron(**NET), 4), torch.rand(8, 1024), torch.arange(4).repeat(2)
+    loss, parts = pairs((x, people), 0.0)
+    loss.backward()
+    assert loss == parts["verification"] > 0 and pairs.net.u[0].weight.grad.abs().sum() > 0
+    assert pairs.net.u[2].weight.grad is None  # what draws has no part in it
+    pairs.eval()
+    h2 = torch.nn.functional.normalize(pairs.net.identity(x)[1], dim=1)
+    distance = torch.cdist(h2, h2)
+    same = (people[:, None] == people) & ~torch.eye(8, dtype=bool)
+    by_hand = (distance[same] ** 2 / 2).mean() + (
+        torch.relu(pairs.verification.margin - distance[people[:, None] != people]) ** 2 / 2
+    ).mean()
+    assert pairs((x, people), 0.0)[0].item() == pytest.approx(by_hand.item(), rel=1e-3)
+
+
+def test_name_and_pair_adds_both_signals():
+    torch.manual_seed(0)
+    both, people = module.Pairs(MultiViewPerceptron(**NET), 4, name=True), torch.arange(4).repeat(2)
+    loss, parts = both((torch.rand(8, 1024), people), 0.0)
+    assert loss.item() == pytest.approx((parts["identification"] + parts["verification"] / 2).item())
+
+
+@pytest.mark.parametrize("target", ["pair", "name", "name and pair", "frontal picture", "all views"])
+def test_each_target_changes_the_neurons_of_the_person(target, data, tmp_path):
+    recipe = dataclasses.replace(read_recipe("multiview", **SMALL), batch_size=20)
+    net = module.of_target(data, target, recipe, tmp_path)
+    torch.manual_seed(recipe.seed)
+    fresh = MultiViewPerceptron(**recipe.net)
+    for layer in range(2):
+        assert net.u[layer].weight.shape == fresh.u[layer].weight.shape
+        assert not torch.equal(net.u[layer].weight, fresh.u[layer].weight)
+
+
+def test_an_unknown_target_is_one_line(data, tmp_path):
+    with pytest.raises(DataError, match="target 'smell': use pair") as caught:
+        module.of_target(data, "smell", read_recipe("multiview", **SMALL), tmp_path)
+    assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
+    with pytest.raises(DataError, match="supervision, scale reference"):
+        module.supervision(small_setup("reference"))
+
+
+def test_pictures_keep_their_place_when_they_are_enlarged():
+    picture = np.zeros((1, 32, 32), np.uint8)
+    picture[0, :16, 16:] = 200
+    big = module._enlarged(picture)[0]
+    assert big.shape == (55, 47, 3) and (big[..., 0] == big[..., 2]).all()
+    assert big[:26, 25:].min() == 200 and big[:, :22].max() == 0 and big[29:].max() == 0
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        wanted = ("the chapter's", "smaller steps")
+        patch.setattr(module, "STUDIOS", {name: module.STUDIOS[name] for name in wanted})
+        patch.setattr(module, "ABLATIONS", {"K = 1": module.ABLATIONS["K = 1"]})
+        return module.supervision(small_setup(), tmp_path_factory.mktemp("runs"), people=6, test=3, seeds=(0,), **SMALL)
+
+
+def test_every_studio_has_its_baselines_and_the_first_all_targets(result):
+    first, second = result["studios"].values()
+    assert {"raw", "LBP", "landmark LBP"} | set(module.IN_ALL) == set(second) < set(first)
+    assert set(first) - set(second) == set(module.TARGETS) - set(module.IN_ALL) | {"untrained", "DeepID2+"}
+    assert result["steps"] == 2 and set(result["ablations"]) == {"S = 8, K = 2", "K = 1"}
+    for name, found in [*first.items(), *second.items()]:
+        value, low, high = found["mean"]
+        assert 0 <= low <= value <= high <= 100 and len(found["views"]) == 9
+        if name in module.TARGETS:
+            active, silent = found["h2"]
+            assert 0 < active <= 100 and 0 <= silent < 100
