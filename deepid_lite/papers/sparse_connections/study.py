@@ -37,10 +37,12 @@ def steps(net):
 def sparser(net, how, crops, labels, recipe, folder, device=None):
     """Yield (name, net) along `steps`: connections go, then the net trains on from the weights that it has.
 
-    how: of HOWS, or "none": the dense net that trains as long. recipe: of one step.
+    how: of HOWS, or "none": the dense net that trains as long. recipe: of one step. A net that was yielded stays as
+    it is.
     """
     images = crops[:: max(1, len(crops) // 2000), MARGIN:-MARGIN, MARGIN:-MARGIN]
     for number, (name, layer, density) in enumerate(steps(net)):
+        net = copy.deepcopy(net)
         if how != "none":
             sparsify(net, layer, density, how, images, recipe.seed)
         net = train(crops, labels, recipe, Path(folder) / f"{how}-{number}", net, device)
@@ -111,7 +113,7 @@ def _nets(crops, labels, recipe, folder):
     dense = train(crops, labels, recipe, folder / "dense")
     nets = {"untrained": untrained.eval(), "dense": dense}
     for how in (*HOWS, "none"):
-        path = dict(sparser(copy.deepcopy(dense), how, crops, labels, step, folder))
+        path = dict(sparser(dense, how, crops, labels, step, folder))
         if how == "correlation":
             nets |= {name: net for name, net in path.items() if name}
         else:
