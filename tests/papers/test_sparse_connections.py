@@ -217,6 +217,14 @@ def test_dead_neurons_are_counted(net):
     assert study.dead(net, pictures(5))["f"] == 0.5
 
 
+def test_known_faces_are_named_by_the_classifier(net):
+    images = pictures(12)
+    with torch.no_grad():
+        net.classifier.weight.zero_()
+        net.classifier.bias[:] = torch.arange(10)
+    assert study.named(net, images, np.array([9] * 3 + [8] * 9)) == 0.25
+
+
 def test_each_step_trains_on_from_the_net_before(net, crops, tmp_path):
     labels = np.repeat(np.arange(10), 6)
     path = [after for _, after in study.sparser(net, "correlation", crops, labels, RECIPE, tmp_path)]
