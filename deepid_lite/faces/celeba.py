@@ -4,6 +4,7 @@ Its lists are in the wild in several forms: the official ones begin with a line 
 names the columns; cuts of them are handed around without those, or as tables with commas.
 """
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from deepid_lite.errors import DataError
 from deepid_lite.faces.images import user_path
 from deepid_lite.faces.layouts import Listing, Place, existing, first_of, note_absent
-from deepid_lite.faces.tables import parse_landmarks, read_rows, read_table, read_text
+from deepid_lite.faces.tables import as_text, parse_landmarks, read_rows, read_table, read_text
 
 LISTS = {
     "identity": "identity_CelebA.txt",
@@ -97,7 +98,7 @@ def read_counted(file, columns=None, whole=True):
     columns: names for the columns, by default the header's; the column `where` says where each row stands. whole:
     the count must be met; else it is that of the list from which this one was cut.
     """
-    text = read_text(file)
+    text = _text(file)
     count, header = [*text.split("\n", 2), "", ""][:2]
     if not count.strip().isdigit():
         raise DataError(f"{file}, line 1: the number of rows is expected; fetch the list again")
@@ -106,6 +107,17 @@ def read_counted(file, columns=None, whole=True):
     if len(table) > int(count) or (whole and len(table) < int(count)):
         raise DataError(f"{file}: {len(table)} rows where line 1 announces {count.strip()}; fetch the list again")
     return _by_image(table, file, columns)
+
+
+def _text(file):
+    """The text of a list, which may lie in a zip of its own."""
+    if file.suffix != ".zip":
+        return read_text(file)
+    try:
+        with zipfile.ZipFile(file) as archive:
+            return as_text(archive.read(f"{file.stem}.txt"), file)
+    except (OSError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
+        raise DataError(f"{file}: no zip with {file.stem}.txt that can be read; fetch it again") from None
 
 
 def _by_image(table, file, columns):
@@ -132,9 +144,10 @@ def celeba_attributes(faces, folder):
     """The human labels of those faces that come from CelebA: {attribute: float32 (N,)}, 0, 1 or nan, all 40.
 
     faces: a FaceSet of CelebA, or of web faces whose attribute "source" begins with "celeba" where "original" names
-    the file. folder: holds the official list `list_attr_celeba.txt` (a count line, a header, 1 or -1) or cuts of it:
-    `list_attr_first*.txt` (the same with fewer rows), `attr_*_01.txt` (0 or 1, no header, all 40 columns), tables
-    `*.csv` (the file name first, then some attributes, 0 or 1; other columns are skipped). All that is there is read.
+    the file. folder: holds the official list `list_attr_celeba.txt` (a count line, a header, 1 or -1) or its zip, or
+    cuts of it: `list_attr_first*.txt` (the same with fewer rows), `attr_*_01.txt` (0 or 1, no header, all 40 columns),
+    tables `*.csv` (the file name first, then some attributes, 0 or 1; other columns are skipped). All that is there is
+    read.
     DataError where a row is malformed, two lists contradict each other, or nothing fits.
     """
     known, rows = np.unique(_names(faces), return_inverse=True)
@@ -171,6 +184,8 @@ def _files(folder):
     if not folder.is_dir():
         raise DataError(f"{folder}: no such folder; give the one with {LISTS['attributes']}")
     official = folder / LISTS["attributes"]
+    zipped = official.with_suffix(".zip")
+    official = zipped if zipped.is_file() and not official.is_file() else official
     files = [official] if official.is_file() else [file for cut in CUTS for file in sorted(folder.glob(cut))]
     files = [file for file in files if file.suffix != ".csv" or _header(file)]
     if not files:
@@ -191,7 +206,7 @@ def _read_labels(file):
         return _by_image(table[1:], file, _header(file)[1:]), BITS
     if file.name.startswith("attr_"):
         return _by_image(read_table(read_text(file), file, 41), file, CELEBA_ATTRIBUTES), BITS
-    table = read_counted(file, whole=file.name == LISTS["attributes"])
+    table = read_counted(file, whole=file.stem == Path(LISTS["attributes"]).stem)
     if len(table.columns) < 2 or not set(table.columns) <= {*CELEBA_ATTRIBUTES, "where"}:
         raise DataError(f"{file}, line 2: the names of CelebA's attributes are expected; fetch the list again")
     return table, SIGNS

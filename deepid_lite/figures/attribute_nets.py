@@ -13,8 +13,9 @@ ROWS = ("majority", "untrained", "HOG and colour", "from scratch", "identity, di
 
 @figure("fig-attribute-nets", of="attribute_nets")
 def figure_attribute_nets(result):
-    """Plain and balanced accuracy of each kind of feature; and how much of each attribute the best ones add."""
-    fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.8), layout="constrained")
+    """Plain and balanced accuracy of each kind of feature; and each attribute beside the more frequent answer."""
+    tall = max(3.8, 0.13 * len(result["names"]))
+    fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, tall), layout="constrained")
     for place, name in enumerate(ROWS):
         value, low, high = result["accuracy"][name]
         left.errorbar(value, place, xerr=[[value - low], [high - value]], fmt="o", color=COLOURS[0], capsize=2)
@@ -24,8 +25,9 @@ def figure_attribute_nets(result):
     left.set_yticks(range(len(ROWS)), ROWS, fontsize=8)
     left.set(xlabel="mean over the attributes (%)", xlim=(45, 100))
     left.invert_yaxis()
-    left.legend(frameon=False, fontsize=8, loc="lower left")
+    fig.legend(*left.get_legend_handles_labels(), frameon=False, fontsize=7, loc="outside lower left", ncols=2)
     _by_attribute(right, result)
+    fig.legend(*right.get_legend_handles_labels(), frameon=False, fontsize=7, loc="outside lower right", ncols=2)
     sns.despine(fig)
     return fig
 
@@ -35,8 +37,8 @@ def _by_attribute(ax, result):
     order = np.argsort(null)
     places = np.arange(len(null))
     ax.plot(null[order], places, "|", color="0.3", markersize=7, markeredgewidth=2, label="more frequent answer")
-    for name, colour, marker in (("identity, directly", COLOURS[0], "o"), ("fine-tuned", COLOURS[2], "^")):
+    kinds = ("identity, directly", COLOURS[0], "o"), ("fine-tuned", COLOURS[2], "^"), ("from scratch", COLOURS[1], "x")
+    for name, colour, marker in kinds:
         ax.plot(np.array(result["by_attribute"][name])[order], places, marker, color=colour, markersize=4, label=name)
     ax.set_yticks(places, [result["names"][k].replace("_", " ") for k in order], fontsize=6)
     ax.set(xlabel="accuracy (%)")
-    ax.legend(frameon=False, fontsize=7, loc="lower right")

@@ -27,7 +27,9 @@ def figure_density(result, reference=None):
     for (left, right), study in zip(rows, shown, strict=True):
         _over_density(left, study)
         _over_choices(right, study)
+        right.margins(y=0.12)
         left.set_title(study["scale"], fontsize=9, weight="bold")
+    fig.legend(*rows[0][0].get_legend_handles_labels(), frameon=False, fontsize=7, loc="outside lower left", ncols=2)
     sns.despine(fig)
     return fig
 
@@ -42,7 +44,6 @@ def _over_density(ax, study):
     ax.set(xscale="log", xlabel="weights that are left (%)", ylabel="accuracy (%)")
     ax.set_xticks(x, [name.replace(" %", "") if name != "dense" else "100" for name in GRID])
     ax.minorticks_off()
-    ax.legend(frameon=False, fontsize=8)
 
 
 def _over_choices(ax, study):
@@ -54,4 +55,4 @@ def _over_choices(ax, study):
         ax.plot(found.mean(), place, "|", color=colour, markersize=14, markeredgewidth=2)
     ax.set_yticks(range(len(names)), [CHOSEN_BY[name] for name in names], fontsize=8)
     ax.invert_yaxis()
-    ax.set(xlabel="accuracy (%); orange has all weights, blue 12 %")
+    ax.set(xlabel="accuracy (%)\norange: all weights, blue: 12 %")

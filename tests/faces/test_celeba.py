@@ -2,6 +2,7 @@
 
 import os
 import types
+import zipfile
 
 import numpy as np
 import pytest
@@ -73,6 +74,20 @@ def test_the_official_list_is_enough(tmp_path):
     faces = face_set(["somewhere/" + name for name in NAMES], "celeba")
     found = celeba_attributes(faces, tmp_path)
     np.testing.assert_array_equal(np.stack(list(found.values()), 1), [TRUTH[name] for name in NAMES])
+
+
+def test_the_official_list_may_stay_in_its_zip(tmp_path):
+    path = tmp_path / "list_attr_celeba.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("list_attr_celeba.txt", signs(NAMES))
+    found = celeba_attributes(face_set(NAMES, "celeba"), tmp_path)
+    np.testing.assert_array_equal(np.stack(list(found.values()), 1), [TRUTH[name] for name in NAMES])
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("other.txt", signs(NAMES))
+    for content in (path.read_bytes(), path.read_bytes()[:40]):
+        path.write_bytes(content)
+        with pytest.raises(DataError, match="list_attr_celeba.zip: no zip with list_attr_celeba.txt"):
+            celeba_attributes(face_set(NAMES, "celeba"), tmp_path)
 
 
 def test_web_faces_are_known_by_their_original_name(folder):

@@ -19,6 +19,7 @@ from torch.nn import functional as F
 
 from deepid_lite import tensors
 from deepid_lite.errors import DataError
+from deepid_lite.faces.celeba import CELEBA_ATTRIBUTES
 from deepid_lite.faces.regions import crop
 from deepid_lite.faces.synthetic.people import ATTRIBUTES
 from deepid_lite.figures.attribute_nets import figure_attribute_nets
@@ -156,6 +157,43 @@ def test_balanced_accuracy_is_scikit_learns():
     np.testing.assert_allclose(balanced(answers, truth), wanted)
     always = np.broadcast_to(truth.mean(0) > 0.5, truth.shape)
     np.testing.assert_allclose(balanced(always, truth), 0.5)
+
+
+def web_faces():
+    """People of CelebA's three parts and of elsewhere, and a folder's worth of labels."""
+    faces = face_set(12, 4, seed=4)
+    person = np.arange(12)
+    faces.attributes = {
+        "source": np.where(person < 9, "celeba64", "pins")[faces.labels],
+        "part": np.array([0, 0, 0, 0, 0, 1, 1, 2, 2, np.nan, np.nan, np.nan])[faces.labels],
+        "original": np.array([f"{row:06d}.jpg" for row in range(len(faces))]),
+    }
+    return faces.subset(np.setdiff1d(np.arange(len(faces)), [3, 7]))  # two people with three pictures
+
+
+def test_photographs_come_from_celebas_own_parts(monkeypatch, tmp_path):
+    faces = web_faces()
+    truth = {name: np.arange(48) % 7 < 3 for name in CELEBA_ATTRIBUTES}
+    monkeypatch.setattr(study, "load_faces", lambda *a, **k: faces)
+    monkeypatch.setattr(study, "flagged_people", lambda: {"4-4"})
+    asked = []
+
+    def labels(part, folder):
+        asked.append(folder)
+        rows = [int(name[:6]) for name in part.attributes["original"]]
+        return {name: values[rows].astype(np.float32) for name, values in truth.items()}
+
+    monkeypatch.setattr(study, "celeba_attributes", labels)
+    setup = SimpleNamespace(name="reference", root=tmp_path)
+    first, val, test = study._parts(setup, (9, 4, 100))
+    assert first.names == ["4-0", "4-2", "4-3"], "people with most pictures come first, flagged ones never"
+    assert set(val.names) == {"4-5", "4-6"} and len(val) == 4 and set(test.names) == {"4-7", "4-8"} and len(test) == 8
+    assert set(asked) == {tmp_path / "celeba_labels"} and len(first) == 9
+    for part in (first, val, test):
+        assert tuple(part.attributes) == CELEBA_ATTRIBUTES and part.attributes["Male"].dtype == bool
+    truth["Male"] = np.where(np.arange(48) == 20, np.nan, 1.0)
+    with pytest.raises(DataError, match="1 attributes are unknown of some pictures; give the whole official list"):
+        study._parts(setup, (9, 4, 100))
 
 
 def test_the_study_has_the_slides_rows_its_null_and_is_drawn(faces, monkeypatch, tmp_path):

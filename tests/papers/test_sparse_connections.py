@@ -217,13 +217,60 @@ def test_dead_neurons_are_counted(net):
     assert study.dead(net, pictures(5))["f"] == 0.5
 
 
-def test_the_study_has_its_controls_and_is_drawn(monkeypatch, tmp_path):
-    test = face_set(40, 6, seed=3)
-    setup = Setup("lite", None, test, make_pairs(test.labels, per_fold=20), face_set(12, 4, seed=2), test, ())
+def test_known_faces_are_named_by_the_classifier(net):
+    images = pictures(12)
+    with torch.no_grad():
+        net.classifier.weight.zero_()
+        net.classifier.bias[:] = torch.arange(10)
+    assert study.named(net, images, np.array([9] * 3 + [8] * 9)) == 0.25
+
+
+def test_each_step_trains_on_from_the_net_before(net, crops, tmp_path):
+    labels = np.repeat(np.arange(10), 6)
+    path = [after for _, after in study.sparser(net, "correlation", crops, labels, RECIPE, tmp_path)]
+    assert net.density() == 1, "what a step begins with stays as it is"
+    for (_, layer, density), before, after in zip(study.steps(net), [net, *path], path, strict=False):
+        assert after.density(layer) == pytest.approx(density, rel=0.1)
+        assert all(not (after.mask(name) & ~before.mask(name)).any() for name in ORDER)
+        assert 0 < (after.conv2.weight - before.conv2.weight).abs().max() < 0.2
+
+
+@pytest.fixture
+def one_step(monkeypatch):
+    """{name of the folder: recipes}: in the study a step down the gradient stands for each of its 66 trainings."""
+    asked = {}
+
+    def step(crops, labels, recipe, folder, start=None, device=None):
+        asked.setdefault(folder.name, []).append(recipe)
+        torch.manual_seed(recipe.seed)
+        net = SparseNet(**recipe.net)
+        net.load_state_dict((start or net).state_dict())
+        x = torch.as_tensor(crops[::2, MARGIN:-MARGIN, MARGIN:-MARGIN]).permute(0, 3, 1, 2) / 127.5 - 1
+        sparse_net.Identification(net)((x, torch.as_tensor(labels[::2])), 0.0)[0].backward()
+        with torch.no_grad():
+            for weight in net.parameters():
+                weight -= 0.01 * weight.grad
+        return net.eval()
+
+    monkeypatch.setattr(study, "train", step)
+    return asked
+
+
+def test_the_study_has_its_controls_and_is_drawn(monkeypatch, tmp_path, one_step):
+    test = face_set(30, 4, seed=3)
+    setup = Setup("lite", None, test, make_pairs(test.labels, per_fold=8), face_set(12, 4, seed=2), test, ())
     monkeypatch.setattr(study, "_training_faces", lambda setup: face_set(10, 6, seed=1))
     monkeypatch.setattr(study, "what_it_buys", lambda net, folder: packed.what_it_buys(net, folder, (1, 2), 2))
     found = study.sparse_connections(setup, RECIPE, tmp_path, seeds=(0, 1, 2))
+    time = {name: [recipe.epochs for recipe in recipes] for name, recipes in one_step.items()}
+    for how in (*HOWS, "none"):
+        assert [time[f"{how}-{k}"] for k in range(4)] == [[1, 1, 1]] * 4, "dense or sparse, all train on as long"
+    assert time["dense"] == [3, 3, 3] and time["scratch"] == [7, 7, 7], "as long as the dense net and its steps"
+    assert all([recipe.seed for recipe in recipes] == [0, 1, 2] for recipes in one_step.values())
     nets = found["runs"][0]
+    for name in ("26 %", "12 %"):
+        assert 100 * nets[name]["density"] == pytest.approx(float(name[:2]), abs=0.5)
+    assert nets["76 %"]["layers"]["lc_a"] == 1
     assert {*HOWS[1:], "untrained", "dense", "none", "none, a step less", "76 %", "26 %", "12 %", "scratch"} == set(
         nets
     )

@@ -6,8 +6,12 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from deepid_lite.errors import DataError
+from deepid_lite.faces.celeba import celeba_attributes
+from deepid_lite.faces.layouts import default_root
 from deepid_lite.faces.loading import load_faces
 from deepid_lite.faces.regions import crop
+from deepid_lite.faces.splits import flagged_people
 from deepid_lite.faces.synthetic.people import ATTRIBUTES
 from deepid_lite.nets.deepid import ARCHITECTURES
 from deepid_lite.nets.recipe import read_recipe
@@ -20,21 +24,21 @@ from deepid_lite.verification.model import pretrained, weights_hash
 # CelebA and LFWA, percent, as the slide has them
 SLIDE = {"HOG and colour": (81, 74), "from scratch": (83, 79), "identity, directly": (84, 82), "fine-tuned": (87, 84)}
 MU = 1.0  # weight of the attributes beside identity
+SIZES = {"lite": (2000, 800, 800), "reference": (4000, 1900, 2000)}
 
 # 6 the study
 
 
 @study
-def attribute_nets(setup, recipe=None, folder="runs/attribute_nets", seeds=(0, 1, 2), sizes=(2000, 800, 800)):
+def attribute_nets(setup, recipe=None, folder="runs/attribute_nets", seeds=(0, 1, 2), sizes=None):
     """Accuracy over the attributes of each kind of feature by linear SVMs, and verification with attributes beside.
 
-    sizes: pictures to train nets on, of other people to fit the SVMs on, and of the test people, evenly spread.
+    sizes: pictures to train nets on, of other people to fit the SVMs on, and of the test people, evenly spread; by
+    default `SIZES`. At the reference scale the three are CelebA's own parts, and the verified pairs are LFW's.
     """
-    faces = load_faces("synthetic", part="train", limit=6000)
-    faces = faces.subset(np.arange(min(sizes[0], len(faces))))
-    others, test = (_spread(part, n) for part, n in zip((setup.held_out, setup.test), sizes[1:], strict=True))
+    faces, others, test = _parts(setup, sizes or SIZES[setup.name])
     recipe = recipe or read_recipe("attributes")
-    names = [name for name in ATTRIBUTES if all(0 < table(part, [name]).mean() < 1 for part in (faces, others, test))]
+    names = [name for name in faces.attributes if all(_varies(part, name) for part in (faces, others, test))]
     used, pairs = setup.pairs.compact()
     seen = [crop(part) for part in (others.images, test.images, setup.test.images[used])]
     known, truth = table(others, names), table(test, names)
@@ -56,6 +60,7 @@ def attribute_nets(setup, recipe=None, folder="runs/attribute_nets", seeds=(0, 1
     return {
         "scale": setup.name,
         "images": dict(zip(("nets", "svm", "test"), map(len, (faces, others, test)), strict=True)),
+        "people": {"nets": len(faces.names), "svm": len(others.names), "test": len(test.names)},
         "data_hash": faces.data_hash,
         "recipe": dataclasses.asdict(recipe),
         "seeds": list(seeds),
@@ -81,6 +86,40 @@ AGAINST = {
 }
 
 
+def _parts(setup, sizes):
+    """FaceSets to train nets on, to fit SVMs on and to test; no person is in two. Their attributes are of drawn faces,
+    or CelebA's, where all are known."""
+    if setup.name == "lite":
+        faces = load_faces("synthetic", part="train", limit=6000)
+        first, *rest = faces.subset(np.arange(min(sizes[0], len(faces)))), setup.held_out, setup.test
+        return first, *(_spread(part, n) for part, n in zip(rest, sizes[1:], strict=True))
+    faces = load_faces("webfaces", setup.root)
+    source, part = (np.asarray(faces.attributes[name]) for name in ("source", "part"))
+    ours = (
+        np.char.startswith(source.astype(str), "celeba") & ~np.isin(faces.names, list(flagged_people()))[faces.labels]
+    )
+    train, val, test = (np.flatnonzero(ours & (part == number)) for number in (0, 1, 2))
+    rank = np.argsort(np.argsort(-np.bincount(faces.labels[train], minlength=len(faces.names)), kind="stable"))
+    train = train[np.argsort(rank[faces.labels[train]], kind="stable")][: sizes[0]]  # people with most pictures
+    chosen = np.sort(train), _every(val, sizes[1]), _every(test, sizes[2])
+    folder = Path(setup.root or default_root("celeba")) / "celeba_labels"
+    return tuple(_labelled(faces.subset(rows), folder) for rows in chosen)
+
+
+def _labelled(faces, folder):
+    """The FaceSet with CelebA's attributes alone; DataError where one of its pictures has none."""
+    known = celeba_attributes(faces, folder)
+    if gaps := sum(np.isnan(values).any() for values in known.values()):
+        raise DataError(f"{folder}: {gaps} attributes are unknown of some pictures; give the whole official list")
+    return dataclasses.replace(faces, attributes={name: values > 0 for name, values in known.items()})
+
+
+def _varies(faces, name):
+    """Whether some faces of a set have an attribute and some have not; numbers such as yaw are none."""
+    values = faces.attributes.get(name)
+    return values is not None and values.dtype == bool and 0 < values.mean() < 1
+
+
 def table(faces, names):
     """Attributes of a FaceSet as bool (N, A)."""
     return np.stack([np.asarray(faces.attributes[name]).astype(bool) for name in names], 1)
@@ -88,7 +127,11 @@ def table(faces, names):
 
 def _spread(faces, n):
     """About n pictures of a set, as many of each person."""
-    return faces.subset(np.arange(0, len(faces), max(1, len(faces) // n)))
+    return faces.subset(_every(np.arange(len(faces)), n))
+
+
+def _every(rows, n):
+    return rows[:: max(1, len(rows) // n)]
 
 
 def _nets(faces, names, recipe, folder):

@@ -80,6 +80,7 @@ def as_matrix(layer, shape):
 
 def what_it_buys(net, folder, batches=(1, 64), repeats=20):
     """Bytes of the packed file beside the dense one, and milliseconds of lc_a as a dense and as a sparse product."""
+    folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     save_packed(folder / "packed.safetensors", net)
     bytes_of = {"packed": (folder / "packed.safetensors").stat().st_size}

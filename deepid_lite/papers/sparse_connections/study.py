@@ -37,10 +37,12 @@ def steps(net):
 def sparser(net, how, crops, labels, recipe, folder, device=None):
     """Yield (name, net) along `steps`: connections go, then the net trains on from the weights that it has.
 
-    how: of HOWS, or "none": the dense net that trains as long. recipe: of one step.
+    how: of HOWS, or "none": the dense net that trains as long. recipe: of one step. A net that was yielded stays as
+    it is.
     """
     images = crops[:: max(1, len(crops) // 2000), MARGIN:-MARGIN, MARGIN:-MARGIN]
     for number, (name, layer, density) in enumerate(steps(net)):
+        net = copy.deepcopy(net)
         if how != "none":
             sparsify(net, layer, density, how, images, recipe.seed)
         net = train(crops, labels, recipe, Path(folder) / f"{how}-{number}", net, device)
@@ -55,11 +57,11 @@ def sparse_connections(setup, recipe=None, folder="runs/sparse_connections", see
     recipe = dataclasses.replace(recipe, net=recipe.net | {"n_people": len(faces.names)})
     crops = crop(faces.images, margin=MARGIN)
     used, pairs = setup.pairs.compact()
-    tested = crop(setup.test.images[used])
+    tested, known = crop(setup.test.images[used]), (crop(faces.images[::4]), faces.labels[::4])
     runs, size = [], {}
     for seed in seeds:
         nets = _nets(crops, faces.labels, dataclasses.replace(recipe, seed=seed), Path(folder) / setup.name / f"{seed}")
-        runs.append({name: _measured(net, tested, pairs) for name, net in nets.items()})
+        runs.append({name: _measured(net, tested, pairs, known) for name, net in nets.items()})
         size = size or what_it_buys(nets["12 %"], Path(folder) / setup.name)
     right = {name: np.stack([run[name].pop("right") for run in runs]) for name in runs[0]}
     for name, bits in right.items():
@@ -111,7 +113,7 @@ def _nets(crops, labels, recipe, folder):
     dense = train(crops, labels, recipe, folder / "dense")
     nets = {"untrained": untrained.eval(), "dense": dense}
     for how in (*HOWS, "none"):
-        path = dict(sparser(copy.deepcopy(dense), how, crops, labels, step, folder))
+        path = dict(sparser(dense, how, crops, labels, step, folder))
         if how == "correlation":
             nets |= {name: net for name, net in path.items() if name}
         else:
@@ -125,16 +127,25 @@ def _nets(crops, labels, recipe, folder):
     return nets | {"scratch": train(crops, labels, longer, folder / "scratch", fresh)}
 
 
-def _measured(net, images, pairs):
-    """Which pairs the cosine of the features decides rightly, densities, and the share of dead neurons."""
+def _measured(net, images, pairs, known):
+    """Which pairs the cosine of the features decides rightly, densities, and the share of dead neurons; and of known
+    faces, (images, labels) of the training set, the share that the net still names."""
     features = extract(net, images, flip=False, layer=1)
     features /= np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-12)
     return {
         "right": rightly((features[pairs.first] * features[pairs.second]).sum(1), pairs),
         "density": round(net.density(), 5),
         "layers": {name: round(net.density(name), 5) for name in ORDER},
+        "named": round(named(net, *known), 4),
         "dead": {name: round(float(share), 4) for name, share in dead(net, images[::4]).items()},
     }
+
+
+@torch.inference_mode()
+def named(net, images, labels):
+    """Share of the images uint8 (N, 55, 47, 3) of people whom the net learned that its classifier names rightly."""
+    scores = net.classifier(torch.as_tensor(extract(net, images, flip=False, layer=1)))
+    return float((scores.argmax(1).numpy() == labels).mean())
 
 
 def dead(net, images):
