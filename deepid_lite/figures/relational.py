@@ -1,0 +1,87 @@
+"""Drawings of the ConvNet-RBM: pairs of filters, the eight modes, accuracy level by level, ROC beside the authors'."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import seaborn as sns
+
+from deepid_lite.figures.style import COLOURS, side_by_side
+from deepid_lite.papers.relational.net import modes
+from deepid_lite.registry import figure
+
+LEVELS = {  # system of the record -> label, colour
+    "pixels": ("raw pixels", 7),
+    "untrained": ("untrained net", 7),
+    "one mode": ("one net, one mode", 0),
+    "one net": ("one net, eight modes", 0),
+    "two nets": ("two nets of a region", 0),
+    "mean": ("three regions, mean", 0),
+    "logistic": ("… logistic regression", 2),
+    "RBM": ("… RBM", 2),
+    "RBM, fine-tuned": ("… RBM, all trained together", 2),
+    "trained apart": ("… RBM, nets trained on apart", 2),
+    "meet first": ("faces meet first", 1),
+    "meet last": ("faces meet last", 1),
+    "identification": ("names people", 1),
+}
+PUBLISHED = ("ConvNet-RBM, CelebFaces", "ConvNet-RBM (LFW only)")  # of figures.roc.METHODS
+
+
+def filter_pairs(net, n=10):
+    """The first n pairs of filters of the first layer: above what meets the first face, below what meets the second."""
+    weights = net.conv1.weight.detach().numpy()[:n].transpose(0, 2, 3, 1)  # (n, 4, 4, 6)
+    fig, axes = plt.subplots(2, len(weights), figsize=(7, 1.7), layout="compressed")
+    for column, of_map in zip(axes.T, weights, strict=True):
+        scale = 2 * np.abs(of_map).max()
+        for ax, of_face in zip(column, (of_map[..., :3], of_map[..., 3:]), strict=True):
+            ax.imshow(0.5 + of_face / scale)
+            ax.set(xticks=[], yticks=[])
+    for ax, face in zip(axes[:, 0], ("first", "second"), strict=True):
+        ax.set_ylabel(face, fontsize=8)
+    sns.despine(fig, left=True, bottom=True)
+    return fig
+
+
+def eight_modes(x, p=None):
+    """One pair, floats (1, 6, rows, columns), in its eight modes; p: the net's "same person" in each, (8,)."""
+    fig, axes = plt.subplots(1, 8, figsize=(7, 1.2), layout="compressed")
+    for i, (ax, mode) in enumerate(zip(axes, modes(x), strict=True)):
+        first, second = mode[0].permute(1, 2, 0).numpy().reshape(*mode.shape[2:], 2, 3).transpose(2, 0, 1, 3)
+        ax.imshow(np.concatenate([first, second], 1) / 2 + 0.5)
+        ax.set(xticks=[], yticks=[])
+        if p is not None:
+            ax.set_xlabel(f"{p[i]:.2f}", fontsize=8)
+    sns.despine(fig, left=True, bottom=True)
+    return fig
+
+
+@figure("relational-levels", of="relational")
+def levels(result, reference=None):
+    """Accuracy of every level, of what joins the regions, and of the controls, with 95 % intervals."""
+    fig, panels = side_by_side(result, reference, 3.9, sharey=True)
+    for ax, found in panels:
+        names = [name for name in LEVELS if name in found["accuracy"]][::-1]
+        for y, name in enumerate(names):
+            value, low, high = found["accuracy"][name]
+            ax.errorbar(value, y, xerr=[[value - low], [high - value]], fmt="o", markersize=5, capsize=2,
+                        color=COLOURS[LEVELS[name][1]])  # fmt: skip
+            ax.annotate(f"{value:.1f}", (value, y), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=7)
+        ax.set(yticks=range(len(names)), yticklabels=[LEVELS[name][0] for name in names], xlabel="accuracy (%)")
+        ax.set_ylim(-0.6, len(names) - 0.2)
+        ax.grid(axis="x", alpha=0.3)
+    sns.despine(fig)
+    return fig
+
+
+@figure("relational-roc", of="relational")
+def roc(result, reference=None, published=None):
+    """The ROC of the system of the first seed; published: of figures.roc.read_published, drawn beside LFW's only."""
+    fig, panels = side_by_side(result, reference, 3.2, width=7 if reference else 3.6)
+    for ax, found in panels:
+        curves = {name: published[name] for name in PUBLISHED if published and found["scale"] == "reference"}
+        for (name, (far, tar)), colour in zip(curves.items(), COLOURS[1:], strict=False):
+            ax.step(far, tar, where="post", color=colour, linewidth=1, label=name)
+        ax.step(found["roc"]["far"], found["roc"]["tar"], where="post", color="0.1", label="ours")
+        ax.set(xlabel="false accept rate", ylabel="true accept rate", xlim=(0, 0.5), ylim=(0.5, 1.005))
+        ax.legend(loc="lower right", fontsize=8, frameon=False)
+    sns.despine(fig)
+    return fig

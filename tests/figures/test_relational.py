@@ -1,0 +1,50 @@
+"""Drawings of the ConvNet-RBM show the net's filters, a pair's modes and the numbers of the record."""
+
+import matplotlib
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+import torch
+
+matplotlib.use("Agg")
+
+from deepid_lite.figures import relational as plots  # noqa: E402
+from deepid_lite.papers.relational.net import PairNet  # noqa: E402
+
+
+@pytest.fixture(autouse=True)
+def closed():
+    yield
+    plt.close("all")
+
+
+def test_levels_have_a_point_of_every_system():
+    values = {name: 50.0 + 3 * i for i, name in enumerate(plots.LEVELS)}
+    fig = plots.levels({"scale": "lite", "accuracy": {name: [v, v - 2, v + 2] for name, v in values.items()}})
+    drawn = [line.get_xdata()[0] for line in fig.axes[0].lines if line.get_marker() == "o"]
+    assert sorted(drawn) == sorted(values.values())
+    labels = [text.get_text() for text in fig.axes[0].get_yticklabels()]
+    assert labels == [label for label, _ in plots.LEVELS.values()][::-1]
+
+
+def test_the_authors_points_are_drawn_beside_lfw_only():
+    found = {"scale": "lite", "roc": {"far": [0, 0.1, 1], "tar": [0.2, 0.9, 1]}}
+    published = {name: (np.array([0, 1]), np.array([0.5, 1])) for name in plots.PUBLISHED}
+    fig = plots.roc(found, found | {"scale": "reference"}, published)
+    assert [len(ax.lines) for ax in fig.axes] == [1, 3]
+    np.testing.assert_array_equal(fig.axes[0].lines[0].get_ydata(), found["roc"]["tar"])
+
+
+def test_filters_and_modes_are_the_nets():
+    net = PairNet(maps=(3, 3, 3, 3))
+    fig = plots.filter_pairs(net, 3)
+    weights = net.conv1.weight.detach().numpy()[1]
+    shown = [np.asarray(axes.images[0].get_array()) for axes in (fig.axes[1], fig.axes[4])]
+    for picture, of_face in zip(shown, (weights[:3], weights[3:]), strict=True):
+        np.testing.assert_allclose((picture - 0.5) * 2 * np.abs(weights).max(), of_face.transpose(1, 2, 0), atol=1e-6)
+    x = torch.rand(1, 6, 39, 31) * 2 - 1
+    fig = plots.eight_modes(x, np.linspace(0, 1, 8))
+    first = np.asarray(fig.axes[0].images[0].get_array())
+    np.testing.assert_allclose(first[:, :31], x[0, :3].permute(1, 2, 0) / 2 + 0.5, atol=1e-6)
+    np.testing.assert_allclose(first[:, 31:], x[0, 3:].permute(1, 2, 0) / 2 + 0.5, atol=1e-6)
+    assert fig.axes[7].get_xlabel() == "1.00"
