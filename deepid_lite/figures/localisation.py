@@ -7,7 +7,7 @@ import seaborn as sns
 from deepid_lite.figures.style import COLOURS
 from deepid_lite.papers.localisation.net import enlarged
 from deepid_lite.papers.localisation.scenes import SIDE
-from deepid_lite.papers.localisation.study import ALL, RATES
+from deepid_lite.papers.localisation.study import RATES, of
 from deepid_lite.registry import figure
 
 CONTROLS = {
@@ -45,8 +45,8 @@ def scenes(images, maps=None, boxes=None, found=None, columns=6):
 def figure_localisation(result):
     """Recall over the number of attributes with the controls beside it, and recall over false positives."""
     fig, (left, right) = plt.subplots(1, 2, figsize=(7.2, 3.4), layout="constrained")
-    x = np.array(result["counts"])
-    names = [f"{count} attribute{'s' * (count > 1)}" for count in x]
+    x = result["counts"]
+    names = [of(count) for count in x]
     value, low, high = np.array([result["recall"][name] for name in names]).T
     left.errorbar(x, value, yerr=(value - low, high - value), color=COLOURS[0], marker="o", capsize=2)
     for count, name in zip(x, names, strict=True):
@@ -61,7 +61,7 @@ def figure_localisation(result):
     left.set_xticks(x, x)
     left.minorticks_off()
     left.legend(frameon=False, fontsize=7)
-    shown = {ALL: "all attributes", "1 attribute": "one attribute"} | CONTROLS
+    shown = {names[-1]: "all attributes", "1 attribute": "one attribute"} | CONTROLS
     for place, (name, label) in enumerate(shown.items()):
         right.plot(RATES, result["roc"][name], marker="o.sD^v"[place], markersize=3, color=COLOURS[place], label=label)
     right.axvline(0.1, color="0.6", linewidth=0.8, linestyle=":")
@@ -72,8 +72,9 @@ def figure_localisation(result):
 
 
 @figure("fig-localisation-where", of="localisation")
-def figure_where(result, face=None, names=("untrained", "shuffled", "1 attribute", ALL)):
+def figure_where(result, face=None, names=("untrained", "shuffled", "1 attribute")):
     """The mean map in the frame of the face, whose square is white; face: a mean picture of the same frame, beside."""
+    names = [*names, of(result["counts"][-1])]
     panels = ([("mean face", face)] if face is not None else []) + [(name, result["where"][name]) for name in names]
     fig, axes = plt.subplots(1, len(panels), figsize=(7, 7 / len(panels) + 0.3), squeeze=False, layout="compressed")
     top = max(np.max(result["where"][name]) for name in names)

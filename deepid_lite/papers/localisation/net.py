@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import nn
 from torch.nn import functional as F
 
@@ -216,6 +217,23 @@ def fit_locator(net, scenes, empty):
     _, values = best_squares(responses(net, empty.images))
     threshold = float(np.quantile(values, 1 - FALSE_POSITIVES))
     return Locator(net, fit_frame(squares, scenes.boxes / SIDE), threshold)
+
+
+def as_scene(image):
+    """A picture uint8 (rows, columns, 3) in the middle of a square, and made as small as the net's.
+
+    Beside it is the mean colour of its border. Returns the scene, uint8 (SIDE, SIDE, 3), and the function that turns
+    boxes as shares of the scene's side (N, 4) into boxes in pixels of the picture.
+    """
+    rows, columns = image.shape[:2]
+    side = max(rows, columns)
+    border = np.concatenate([image[[0, -1]].reshape(-1, 3), image[:, [0, -1]].reshape(-1, 3)])
+    canvas = np.empty((side, side, 3), np.uint8)
+    canvas[:] = border.mean(0)
+    corner = (side - columns) // 2, (side - rows) // 2
+    canvas[corner[1] : corner[1] + rows, corner[0] : corner[0] + columns] = image
+    scene = np.asarray(Image.fromarray(canvas).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    return scene, lambda boxes: np.asarray(boxes) * side - [*corner, 0, 0]
 
 
 def save_locator(path, locator):

@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from deepid_lite.errors import DataError
+from deepid_lite.faces.celeba import CELEBA_ATTRIBUTES
+from deepid_lite.faces.layouts import default_root
 from deepid_lite.faces.synthetic.people import ATTRIBUTES
 from deepid_lite.nets.batches import fingerprint
 from deepid_lite.nets.deepid import build
@@ -23,6 +24,7 @@ from deepid_lite.papers.localisation.net import (
     responses,
     train,
 )
+from deepid_lite.papers.localisation.photographs import read_photographs
 from deepid_lite.papers.localisation.scenes import SIDE, Scenes, make_clutter, make_scenes
 from deepid_lite.registry import Claim, claims, study
 from deepid_lite.verification.intervals import of_images
@@ -32,7 +34,6 @@ from deepid_lite.verification.intervals import of_images
 SEEDS, COUNTS = (0, 1, 2), (1, 3, 10, 23)
 NOISE = 0.1  # of the labels that change when one attribute is repeated
 RIGHT = 0.5  # overlap from which on a face is found
-ALL = f"{len(ATTRIBUTES)} attributes"
 
 
 class Data(NamedTuple):
@@ -59,12 +60,15 @@ def localisation(setup, data=None, folder="runs/localisation", seeds=SEEDS, coun
     data: `Data`; by default drawn here. changes: of the preset's recipe. Numbers with intervals are [value, low, high]
     in percent of the test scenes: the people are drawn anew, and over the seeds Student's t where that is wider.
     """
-    if setup.name != "lite":
-        raise DataError(f"localisation, scale {setup.name}: its people are drawn; use --scale lite")
-    data, recipe = data or draw_data(), read_recipe("localisation", **changes)
+    if data is None:
+        data = (
+            draw_data() if setup.name == "lite" else Data(*read_photographs(setup.root or default_root("celeba_wild")))
+        )
+    recipe, n = read_recipe("localisation", **changes), data.train.attributes.shape[1]
+    counts = [count for count in counts if count < n] + [n]
     found, where, orders = {}, {}, []
     for seed in seeds:
-        order = np.random.default_rng([6, seed]).permutation(data.train.attributes.shape[1])
+        order = _order(seed, data)
         orders.append(order.tolist())
         for name, net in _nets(data, dataclasses.replace(recipe, seed=seed), Path(folder) / f"{seed}", order, counts):
             maps = [responses(net, part.images) for part in data[1:]]
@@ -74,13 +78,13 @@ def localisation(setup, data=None, folder="runs/localisation", seeds=SEEDS, coun
     found["median box"] = [_always(data, np.median(data.validation.boxes, 0))]
     found["centre box"] = [_always(data, _centred(np.median(data.validation.boxes[:, 2])))]
     rows = {name: np.array([run["recall"] for run in runs]) for name, runs in found.items()}
-    rows["hits"], people = np.array([run["hits"] for run in found[ALL]]), data.test.people
+    rows["hits"], people = np.array([run["hits"] for run in found[of(n)]]), data.test.people
     return {
         "scale": setup.name,
         "scenes": dict(zip(data._fields, map(len, data), strict=True)),
         "data_hash": "".join(fingerprint(part.images, part.people) for part in data),
-        "recipe": dataclasses.asdict(recipe), "seeds": list(seeds), "counts": list(counts),
-        "names": list(ATTRIBUTES), "orders": orders,
+        "recipe": dataclasses.asdict(recipe), "seeds": list(seeds), "counts": counts,
+        "names": list(ATTRIBUTES if setup.name == "lite" else CELEBA_ATTRIBUTES), "orders": orders,
         "share": np.round(100 * data.train.attributes.mean(0), 1).tolist(),
         **{key: {name: of_images([run[key] for run in runs], people) for name, runs in found.items()}
            for key in ("recall", "hits", "pointing")},
@@ -91,19 +95,29 @@ def localisation(setup, data=None, folder="runs/localisation", seeds=SEEDS, coun
                 for name, runs in found.items() if "roc" in runs[0]},
         "where": {name: np.round(np.mean(where[name], 0), 3).tolist() for name in where},
         "difference": {
-            **{claim: of_images(rows[a] - rows[b], people) for claim, (a, b) in AGAINST.items()},
+            **{claim: of_images(rows[a or of(n)] - rows[b or of(n)], people) for claim, (a, b) in AGAINST.items()},
             "L2": of_images(rows["hits"] - found["median box"][0]["hits"], people),
         },
     }  # fmt: skip
 
 
-AGAINST = {
-    "L1": (ALL, "shuffled"),
-    "L3": (ALL, "skin colour"),
-    "L4": (ALL, "1 attribute"),
-    "L5": (ALL, "1 attribute, repeated"),
-    "L6": ("identities first", ALL),
+AGAINST = {  # None: told all attributes
+    "L1": (None, "shuffled"),
+    "L3": (None, "skin colour"),
+    "L4": (None, "1 attribute"),
+    "L5": (None, "1 attribute, repeated"),
+    "L6": ("identities first", None),
 }
+
+
+def of(count):
+    """The name of the net that was told so many attributes."""
+    return f"{count} attribute{'s' * (count > 1)}"
+
+
+def _order(seed, data):
+    """In which order the attributes are told with a seed."""
+    return np.random.default_rng([6, seed]).permutation(data.train.attributes.shape[1])
 
 
 def _nets(data, recipe, folder, order, counts):
@@ -113,8 +127,7 @@ def _nets(data, recipe, folder, order, counts):
     torch.manual_seed(recipe.seed)
     yield "untrained", _settled(build({**recipe.net, "architecture": recipe.architecture}), images)
     for count in counts:
-        name = f"{count} attribute{'s' * (count > 1)}"
-        yield name, train(images, told[:, :count], recipe, folder / f"{count}")
+        yield of(count), train(images, told[:, :count], recipe, folder / f"{count}")
     yield "shuffled", train(images, told[rng.permutation(len(told))], recipe, folder / "shuffled")
     repeated = told[:, :1] ^ (rng.random(told.shape) < NOISE)
     yield "1 attribute, repeated", train(images, repeated, recipe, folder / "repeated")
@@ -219,21 +232,22 @@ def _colours(images, bins):
     return (r * bins + g) * bins + b
 
 
-def shipped_locator(folder="runs/localisation", **changes):
-    """What `deepid locate` uses, trained anew: all attributes, the first seed -> Locator."""
-    data = draw_data()
-    net = train(data.train.images, data.train.attributes, read_recipe("localisation", **changes), folder)
+def shipped_locator(folder="runs/localisation"):
+    """What `deepid locate` uses: the first net of the study that was told all attributes, read or trained."""
+    data, recipe = draw_data(), read_recipe("localisation")
+    told = data.train.attributes[:, _order(recipe.seed, data)]
+    net = train(data.train.images, told, recipe, Path(folder) / f"{recipe.seed}" / f"{told.shape[1]}")
     return fit_locator(net, data.validation, data.empty)
 
 
 # 7 the claims
 
 
-def _claim(name, statement, kind, against, margin, source="section 3.1", ours=ALL, key="recall"):
+def _claim(name, statement, kind, against, margin, source="section 3.1", ours=None, key="recall"):
     return Claim(
         name, statement, source, "no number", section="other systems", study="localisation", kind=kind,
         against=against, interval="seeds", margin=margin, of="LNet and ANet",
-        ours=lambda r: r[key][ours], difference=lambda r: r["difference"][name],
+        ours=lambda r: r[key][ours or of(r["counts"][-1])], difference=lambda r: r["difference"][name],
     )  # fmt: skip
 
 
