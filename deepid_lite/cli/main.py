@@ -10,7 +10,7 @@ from deepid_lite import __version__
 from deepid_lite.cli.checks import check_output
 from deepid_lite.cli.faults import resumable
 from deepid_lite.cli.output import printable, report, say
-from deepid_lite.cli.pictures import Json, attributes
+from deepid_lite.cli.pictures import Json, attributes, locate
 from deepid_lite.cli.regions import regions_app
 from deepid_lite.cli.search import search_app
 from deepid_lite.errors import DataError
@@ -25,6 +25,7 @@ app = typer.Typer(
 app.add_typer(search_app, name="search")
 app.add_typer(regions_app, name="regions")
 app.command()(attributes)
+app.command()(locate)
 
 
 Data = Annotated[
