@@ -34,17 +34,23 @@ def rank1(result, reference=None):
 
 @figure("canonical-chosen", of="canonical_view")
 def chosen(result, reference=None):
-    """How far from frontal the pictures are that rules without labels choose: one bar a rule, with 95 % intervals."""
-    fig, ax = plt.subplots(figsize=(7, 2.2), layout="constrained")
-    for place, (name, found) in enumerate(result["chosen"].items()):
-        value, low, high = found["mean"]
-        colour = COLOURS[7] if name == "any picture" else COLOURS[0]
-        ax.barh(place, value, xerr=[[value - low], [high - value]], color=colour, capsize=3)
-    ax.set(
-        yticks=range(len(result["chosen"])),
-        yticklabels=list(result["chosen"]),
-        xlabel="yaw, without its sign (degrees)",
-    )
-    ax.invert_yaxis()
+    """How far from frontal the pictures are that rules without labels choose: one bar a rule, with 95 % intervals.
+
+    reference: the record `frontal_choice`, photographs, for a second panel.
+    """
+    panels = [(result, "lite: drawn people", "yaw, without its sign (degrees)")]
+    if reference is not None:
+        panels.append((reference, "reference: photographs", "offset of the nose (% of the eyes' distance)"))
+    fig, axes = plt.subplots(1, len(panels), figsize=(7, 2.4), squeeze=False, sharey=True, layout="constrained")
+    names = list(result["chosen"])
+    for ax, (record, title, label) in zip(axes[0], panels, strict=True):
+        for place, name in enumerate(names):
+            value, low, high = record["chosen"][name]["mean"]
+            colour = COLOURS[7] if name == "any picture" else COLOURS[0]
+            ax.barh(place, value, xerr=[[value - low], [high - value]], color=colour, capsize=3)
+        ax.set_title(title, fontsize=9, weight="bold")
+        ax.set_xlabel(label, fontsize=9)
+    axes[0, 0].set(yticks=range(len(names)), yticklabels=names)
+    axes[0, 0].invert_yaxis()
     sns.despine(fig)
     return fig

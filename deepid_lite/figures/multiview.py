@@ -99,7 +99,7 @@ def teachers(result, reference=None, fip=None):
 
     fip: the entry "FIP" of the record `canonical_view`, whose people and pictures are the same.
     """
-    found = next(iter(result["studios"].values())) | ({"FIP": fip} if fip else {})
+    found = result["rank1"] | ({"FIP": fip} if fip else {})
     fig, axes = plt.subplots(1, 2, figsize=(7, 3.6), sharey=True, layout="constrained")
     for ax, lines, first in zip(axes, (TEACHERS, OTHERS), (0, len(TEACHERS)), strict=True):
         for place, (name, label) in enumerate((name, label) for name, label in lines.items() if name in found):
@@ -116,17 +116,21 @@ def teachers(result, reference=None, fip=None):
     return fig
 
 
-@figure("supervision-studios", of="supervision")
-def studios(result, reference=None):
-    """Mean rank-1 in each studio: name, frontal picture, all views and pixels, with 95 % intervals of the people."""
+@figure("studios-rank1", of="studios")
+def studios(result, reference=None, first=None):
+    """Mean rank-1 in each studio: name, frontal picture, all views and pixels, with 95 % intervals of the people.
+
+    first: the record `supervision`, for a row of the chapter's own studio.
+    """
+    rows = ({"the chapter's": first["rank1"]} if first else {}) | result["studios"]
     fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
     lines = {"raw": "pixels", **{name: TEACHERS[name] for name in ("name", "frontal picture", "all views")}}
     for place, (name, label) in enumerate(lines.items()):
-        value, low, high = np.array([found[name]["mean"] for found in result["studios"].values()]).T
+        value, low, high = np.array([found[name]["mean"] for found in rows.values()]).T
         y = np.arange(len(value)) + 0.15 * (place - 1.5)
         look = {"color": COLOURS[place], "marker": "osD^"[place], "markersize": 5, "linestyle": "none", "capsize": 2}
         ax.errorbar(value, y, xerr=(value - low, high - value), label=label, **look)
-    ax.set(yticks=range(len(value)), yticklabels=list(result["studios"]), xlabel="rank-1, mean over the views (%)")
+    ax.set(yticks=range(len(value)), yticklabels=list(rows), xlabel="rank-1, mean over the views (%)")
     ax.invert_yaxis()
     legend_above(fig, ax, columns=4)
     sns.despine(fig)

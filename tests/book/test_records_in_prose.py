@@ -67,6 +67,12 @@ def test_what_chapter_16_says_of_starts_and_pictures():
     chosen = {name: found["mean"] for name, found in record["chosen"].items()}
     assert chosen["symmetry alone"] == chosen["symmetry and rank"]
     assert chosen["symmetry alone"][2] < 5 < chosen["rank alone"][1]
+    chosen = {name: found["mean"] for name, found in load_result("frontal_choice")["chosen"].items()}
+    assert (
+        chosen["symmetry and rank"][2] < chosen["any picture"][1] / 2
+        and chosen["rank alone"][2] > chosen["any picture"][1]
+    )
+    assert chosen["symmetry and rank"][0] < chosen["symmetry alone"][0] < chosen["symmetry and rank"][2]
 
 
 def test_what_chapter_17_says_of_layers_and_views():

@@ -24,7 +24,8 @@ def test_rank1_has_a_curve_of_every_method():
 
 
 def test_chosen_has_a_bar_of_every_rule():
-    fig = plots.chosen(
-        {"chosen": {name: {"mean": [v, v - 1, v + 1]} for name, v in (("any picture", 33.0), ("b", 9.0))}}
-    )
-    assert [bar.get_width() for bar in fig.axes[0].patches] == [33.0, 9.0]
+    found = {"chosen": {name: {"mean": [v, v - 1, v + 1]} for name, v in (("any picture", 33.0), ("b", 9.0))}}
+    photographs = {"chosen": {"best": {}, "b": {"mean": [4.0, 3.0, 5.0]}, "any picture": {"mean": [11.0, 9.0, 12.0]}}}
+    assert [bar.get_width() for bar in plots.chosen(found).axes[0].patches] == [33.0, 9.0]
+    drawn, other = plots.chosen(found, photographs).axes
+    assert [[bar.get_width() for bar in ax.patches] for ax in (drawn, other)] == [[33.0, 9.0], [11.0, 4.0]]

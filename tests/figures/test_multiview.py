@@ -59,18 +59,18 @@ def taught():
 
 
 def test_teachers_have_a_line_each_and_fip_where_it_is_given():
-    result = {"views": list(VIEWS), "studios": {"one": taught()}}
+    result = {"views": list(VIEWS), "rank1": taught()}
     for fip, others in ((None, 3), (by_view(70), 4)):
         same, other = plots.teachers(result, fip=fip).axes
         shown = [np.asarray(line.get_ydata(), float) for line in same.lines if len(line.get_ydata()) == 9]
-        wanted = [np.array(result["studios"]["one"][name]["views"])[:, 0] for name in plots.TEACHERS]
+        wanted = [np.array(result["rank1"][name]["views"])[:, 0] for name in plots.TEACHERS]
         assert all(any(np.allclose(y, line) for line in shown) for y in wanted)
         assert len(other.get_legend().get_texts()) == others
 
 
 def test_a_studio_is_a_row():
-    ax = plots.studios({"studios": {"one": taught(), "two": taught()}}).axes[0]
-    assert [label.get_text() for label in ax.get_yticklabels()] == ["one", "two"]
+    ax = plots.studios({"studios": {"one": taught(), "two": taught()}}, first={"rank1": taught()}).axes[0]
+    assert [label.get_text() for label in ax.get_yticklabels()] == ["the chapter's", "one", "two"]
     assert any(np.allclose(line.get_xdata(), taught()["name"]["mean"][0]) for line in ax.lines)
 
 

@@ -61,8 +61,9 @@ def test_an_unknown_target_is_one_line(data, tmp_path):
     with pytest.raises(DataError, match="target 'smell': use pair") as caught:
         module.of_target(data, "smell", read_recipe("multiview", **SMALL), tmp_path)
     assert "\n" not in str(caught.value) and not list(tmp_path.iterdir())
-    with pytest.raises(DataError, match="supervision, scale reference"):
-        module.supervision(small_setup("reference"))
+    for study in (module.supervision, module.studios):
+        with pytest.raises(DataError, match=f"{study.__name__}, scale reference"):
+            study(small_setup("reference"))
 
 
 def test_pictures_keep_their_place_when_they_are_enlarged():
@@ -76,20 +77,28 @@ def test_pictures_keep_their_place_when_they_are_enlarged():
 @pytest.fixture(scope="module")
 def result(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
-        wanted = ("the chapter's", "smaller steps")
-        patch.setattr(module, "STUDIOS", {name: module.STUDIOS[name] for name in wanted})
         patch.setattr(module, "ABLATIONS", {"K = 1": module.ABLATIONS["K = 1"]})
-        return module.supervision(small_setup(), tmp_path_factory.mktemp("runs"), people=6, test=3, seeds=(0,), **SMALL)
+        return module.supervision(small_setup(), tmp_path_factory.mktemp("runs"), (6, 3), (0,), **SMALL)
 
 
-def test_every_studio_has_its_baselines_and_the_first_all_targets(result):
-    first, second = result["studios"].values()
-    assert {"raw", "LBP", "landmark LBP"} | set(module.IN_ALL) == set(second) < set(first)
-    assert set(first) - set(second) == set(module.TARGETS) - set(module.IN_ALL) | {"untrained", "DeepID2+"}
-    assert result["steps"] == 2 and set(result["ablations"]) == {"S = 8, K = 2", "K = 1"}
-    for name, found in [*first.items(), *second.items()]:
+def test_supervision_has_its_targets_nulls_and_baselines(result):
+    wanted = {"raw", "LBP", "landmark LBP", "untrained", "DeepID2+", *module.TARGETS}
+    assert set(result["rank1"]) == wanted and set(result["ablations"]) == {"S = 8, K = 2", "K = 1"}
+    for name, found in result["rank1"].items():
         value, low, high = found["mean"]
         assert 0 <= low <= value <= high <= 100 and len(found["views"]) == 9
         if name in module.TARGETS:
             active, silent = found["h2"]
             assert 0 < active <= 100 and 0 <= silent < 100
+
+
+def test_a_studio_changes_what_it_says(tmp_path, monkeypatch):
+    """Fewer people take more passes, and the steps stay what they are."""
+    asked = {"less": dict(people=6, lights=3), "slow": dict(people=6, lights=3, lr=5e-4, times=2)}
+    monkeypatch.setattr(module, "STUDIOS", asked)
+    monkeypatch.setattr(module, "PEOPLE", (12, 3))
+    seen = []
+    monkeypatch.setattr(module, "_rates", lambda data, recipe, *rest: seen.append((recipe.epochs, recipe.lr)) or {})
+    found = module.studios(small_setup(), tmp_path, test=2, **{**SMALL, "epochs": 2, "batch_size": 54})
+    assert found["steps"] == 12 and list(found["studios"]) == list(asked)
+    assert seen == [(4, found["recipe"]["lr"]), (8, 5e-4)]

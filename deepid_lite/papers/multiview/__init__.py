@@ -10,7 +10,7 @@ neutral light. Not tested: targets in other lights, real people. Chapter 17. `ne
 
 from deepid_lite.papers.multiview.net import MultiViewPerceptron, features, pretrained, render, train, view_of
 from deepid_lite.papers.multiview.study import draw_data, multiview
-from deepid_lite.papers.multiview.targets import supervision
+from deepid_lite.papers.multiview.targets import studios, supervision
 
 __all__ = [
     "MultiViewPerceptron",
@@ -19,6 +19,7 @@ __all__ = [
     "multiview",
     "pretrained",
     "render",
+    "studios",
     "supervision",
     "train",
     "view_of",

@@ -2,7 +2,7 @@
 
 Its systems predict more and more: whether two pictures are one person (a bit), the name, the frontal picture, the
 picture in every view. They also grew, and saw other data. Here the neurons up to h2 learn from each of these targets on
-the same drawn people, in four studios; and the two settings of EM, S samples and K random neurons, are varied.
+the same drawn people, three of them in other studios, too; and S samples and K random neurons of EM are varied.
 """
 
 import dataclasses
@@ -20,13 +20,11 @@ from deepid_lite.nets.batches import fingerprint
 from deepid_lite.nets.deepid import build, to_input
 from deepid_lite.nets.recipe import Recipe, read_recipe
 from deepid_lite.papers.multiview.net import Labelled, features, train, view_of
-from deepid_lite.papers.multiview.study import draw_data, drawn_views, view_error
+from deepid_lite.papers.multiview.study import LIGHTS, PEOPLE, SEEDS, draw_data, drawn_views, view_error
 from deepid_lite.registry import study
 from deepid_lite.verification.across_views import baselines, by_view, estimate, rank1_by_view
 
-SEEDS, TEST = (0, 1, 2), 60
 STUDIOS = {
-    "the chapter's": dict(people=120, lights=3),
     "40 people": dict(people=40, lights=3),
     "six lights": dict(people=120, lights=6),
     "expressions": dict(people=120, lights=3, expression=1.0),
@@ -34,7 +32,7 @@ STUDIOS = {
     "three times the steps": dict(people=120, lights=3, times=3),
 }
 TARGETS = ("pair", "name", "name and pair", "frontal picture", "all views")
-IN_ALL = ("name", "frontal picture", "all views")  # those that learn in every studio
+IN_ALL = ("name", "frontal picture", "all views")  # those that learn in every other studio
 ABLATIONS = {
     "S = 1": {"samples": 1}, "S = 5": {"samples": 5}, "S = 20": {"samples": 20}, "K = 1": {"random": 1},
     "K = 8": {"random": 8},
@@ -106,39 +104,54 @@ def _enlarged(images):
 
 
 @study
-def supervision(setup, folder="runs/supervision", people=None, seeds=SEEDS, test=TEST, **changes):
-    """Rank-1 by view of one net taught by each target, in several studios; and S and K of the multi-view perceptron.
+def supervision(setup, folder="runs/supervision", people=PEOPLE, seeds=SEEDS, **changes):
+    """Rank-1 by view of one net taught by each target; and S and K of the multi-view perceptron.
 
-    Everything here is drawn, so there is the lite scale only. people: who train, in place of the studios' numbers.
-    seeds: of the first studio; DeepID2+, which takes longest, and all else are of the first of them. changes: of the
-    recipe `multiview`. All nets of a studio take as many steps, whatever its pictures: `steps`, but for the last one.
-    Numbers with intervals are [value, low, high], as in the study `multiview`. h2: percent of its neurons that are
-    active on a test picture, and that never are on the training pictures, the mean over the seeds.
+    The data are those of the study `multiview`, whose numbers with intervals have the same form. seeds: DeepID2+, which
+    takes longest, and the ablations are of the first of them. changes: of the recipe `multiview`. h2: percent of its
+    neurons that are active on a test picture, and that never are on the training pictures, the mean over the seeds.
     """
-    if setup.name != "lite":
-        raise DataError(f"supervision, scale {setup.name}: its people are drawn; use --scale lite")
-    recipe, folder = read_recipe("multiview", **changes), Path(folder)
-    studios, hashes, ablations, steps = {}, [], {}, None
-    for name, studio in STUDIOS.items():
-        data = draw_data((people or studio["people"], test), studio["lights"], studio.get("expression", 0.0))
-        hashes += [fingerprint(faces.images, faces.labels) for faces in data]
-        an_epoch = len(data.train) // recipe.batch_size
-        steps = steps or recipe.epochs * an_epoch
-        epochs = max(1, round(studio.get("times", 1) * steps / an_epoch))
-        of_studio = dataclasses.replace(recipe, epochs=epochs, lr=studio.get("lr", recipe.lr))
-        first = name == next(iter(STUDIOS))
-        place = folder / name.replace(" ", "-")
-        studios[name] = _rates(data, of_studio, place, seeds if first else seeds[:1], everything=first)
-        if first:
-            ablations = _ablations(data, of_studio, folder)
-    return {
-        "scale": setup.name, "views": list(VIEWS), "seeds": list(seeds), "test people": test, "steps": steps,
-        "recipe": dataclasses.asdict(recipe), "data_hash": "".join(hashes), "studios": studios, "ablations": ablations,
+    recipe, folder = _recipe(setup, "supervision", changes), Path(folder)
+    data = draw_data(people)
+    return _facts(setup, recipe, seeds, [data]) | {
+        "people": list(people), "rank1": _rates(data, recipe, folder, seeds, TARGETS),
+        "ablations": _ablations(data, recipe, folder),
     }  # fmt: skip
 
 
-def _rates(data, recipe, folder, seeds, everything):
-    """{features: rank-1 by view, and of nets {"h2": [% active, % silent]}} of a studio."""
+@study
+def studios(setup, folder="runs/studios", test=PEOPLE[1], **changes):
+    """The same for three of the targets where people, lights, expressions or the recipe differ; one training each.
+
+    All nets take as many steps as those of `supervision`, whatever the number of pictures, but for the last studio's.
+    test: people who test.
+    """
+    recipe, found, drawn = _recipe(setup, "studios", changes), {}, []
+    steps = recipe.epochs * (PEOPLE[0] * len(VIEWS) * LIGHTS // recipe.batch_size)
+    for name, studio in STUDIOS.items():
+        drawn.append(draw_data((studio["people"], test), studio["lights"], studio.get("expression", 0.0)))
+        an_epoch = len(drawn[-1].train) // recipe.batch_size
+        epochs = max(1, round(studio.get("times", 1) * steps / an_epoch))
+        of_studio = dataclasses.replace(recipe, epochs=epochs, lr=studio.get("lr", recipe.lr))
+        place = Path(folder) / name.replace(" ", "-")
+        found[name] = _rates(drawn[-1], of_studio, place, [recipe.seed], IN_ALL)
+    return _facts(setup, recipe, [recipe.seed], drawn) | {"test people": test, "steps": steps, "studios": found}
+
+
+def _recipe(setup, name, changes):
+    if setup.name != "lite":
+        raise DataError(f"{name}, scale {setup.name}: its people are drawn; use --scale lite")
+    return read_recipe("multiview", **changes)
+
+
+def _facts(setup, recipe, seeds, drawn):
+    hashes = [fingerprint(faces.images, faces.labels) for data in drawn for faces in data]
+    return {"scale": setup.name, "views": list(VIEWS), "seeds": list(seeds), "recipe": dataclasses.asdict(recipe),
+            "data_hash": "".join(hashes)}  # fmt: skip
+
+
+def _rates(data, recipe, folder, seeds, targets):
+    """{features: rank-1 by view, and of nets {"h2": [% active, % silent]}}; with all TARGETS also two other nets."""
     rates, neurons = {}, {}
 
     def add(name, of_train, of_test):
@@ -153,12 +166,12 @@ def _rates(data, recipe, folder, seeds, everything):
         add(name, of_train, of_test)
     for seed in seeds:
         of_seed, place = dataclasses.replace(recipe, seed=seed), folder / f"seed-{seed}"
-        for target in TARGETS if everything else IN_ALL:
+        for target in targets:
             add_net(target, of_target(data, target, of_seed, place / target.replace(" ", "-")))
-        if everything:
+        if targets == TARGETS:
             torch.manual_seed(seed)
             add_net("untrained", build({**recipe.net, "architecture": recipe.architecture}).eval())
-        if everything and seed == seeds[0]:
+        if targets == TARGETS and seed == seeds[0]:
             add("DeepID2+", *deepid2plus(data, of_seed, place / "deepid2plus"))
     return {
         name: by_view(found)
