@@ -13,6 +13,7 @@ from deepid_lite.cli.output import printable, report, say
 from deepid_lite.cli.pictures import Json, attributes
 from deepid_lite.cli.regions import regions_app
 from deepid_lite.cli.search import search_app
+from deepid_lite.cli.tracking import track
 from deepid_lite.errors import DataError
 
 app = typer.Typer(
@@ -25,6 +26,7 @@ app = typer.Typer(
 app.add_typer(search_app, name="search")
 app.add_typer(regions_app, name="regions")
 app.command()(attributes)
+app.command()(track)
 
 
 Data = Annotated[
