@@ -41,7 +41,6 @@ def track(
         raise KeyboardInterrupt(f"the same command {again}") from None
     _write(out, found)
     tensors.discard(checkpoint)
-    checkpoint.with_name(f"{checkpoint.name}.lock").unlink(missing_ok=True)
     for line in found.skipped:
         say(printable(f"skipped: {line}"))
     say(printable(f"{out}: {len(found.names)} frames, {len(found.skipped)} of them skipped"))

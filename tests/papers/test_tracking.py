@@ -347,7 +347,7 @@ def test_a_run_goes_on_from_its_checkpoint_and_not_from_anothers(folder, net, vi
 
     monkeypatch.setattr(tr.Tracker, "step", stopped)
     with pytest.raises(KeyboardInterrupt):
-        following.follow_frames(net, folder, box, path, progress=False, every=-1)
+        following.follow_frames(net, folder, box, path, progress=False, every=1)
     monkeypatch.setattr(tr.Tracker, "step", step)
     monkeypatch.setattr(following, "Tracker", SimpleNamespace(resumed=tr.Tracker.resumed))  # no first frame again
     found = following.follow_frames(net, folder, box, path, progress=False)

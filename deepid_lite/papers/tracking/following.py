@@ -2,7 +2,7 @@
 
 import hashlib
 import re
-import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,7 +17,7 @@ from deepid_lite.faces.images import fingerprint, open_files, user_path
 from deepid_lite.files import locked
 from deepid_lite.papers.tracking.tracker import Tracker, check_box
 
-SECONDS = 5  # from one checkpoint to the next
+EVERY = 25  # frames from one checkpoint to the next
 
 
 class Followed(NamedTuple):
@@ -41,10 +41,10 @@ def frames_of(root):
     return files, names
 
 
-def follow_frames(net, root, box, checkpoint, seed=0, progress=True, every=SECONDS):
+def follow_frames(net, root, box, checkpoint, seed=0, progress=True, every=EVERY):
     """Follow what is in a box of the first frame through all others -> Followed.
 
-    checkpoint: a .safetensors file, written every few seconds and taken up again when it is there; whoever has written
+    checkpoint: a .safetensors file, written every 25 frames and taken up again when it is there; whoever has written
     the result discards it. A frame that cannot be read keeps the last box. DataError: the box, the first frame, a frame
     of another size, a checkpoint of another run.
     """
@@ -52,13 +52,12 @@ def follow_frames(net, root, box, checkpoint, seed=0, progress=True, every=SECON
     facts = {"frames": fingerprint(files.root), "box": [float(v) for v in box], "seed": seed, "net": _hash(net)}
     first = decode(files.read_one(names[0]), names[0])
     check_box(box, first)
-    with locked(checkpoint.with_name(f"{checkpoint.name}.lock")):
+    with _alone(checkpoint.with_name(f"{checkpoint.name}.lock")):
         if checkpoint.is_file():
             tracker, boxes, confidence, by = _resume(checkpoint, net, facts)
         else:
             tracker = Tracker(net, first, box, seed=seed)
             boxes, confidence, by = [tracker.box.copy()], [np.nan], ["truth"]
-        saved = time.monotonic()
         hide = None if progress else True
         with tqdm(total=len(names), initial=len(boxes), unit="frame", desc="tracking", disable=hide) as bar:
             for name in names[len(boxes) :]:
@@ -67,11 +66,21 @@ def follow_frames(net, root, box, checkpoint, seed=0, progress=True, every=SECON
                 confidence.append(np.nan if found is None else found.confidence)
                 by.append("skipped" if found is None else found.by)
                 bar.update()
-                if time.monotonic() - saved > every:
+                if len(boxes) % every == 0:
                     _save(checkpoint, tracker, boxes, confidence, by, facts)
-                    saved = time.monotonic()
     skipped = [_reason(files, name) for name, who in zip(names, by, strict=True) if who == "skipped"]
     return Followed(names, np.stack(boxes), np.array(confidence), by, skipped)
+
+
+@contextmanager
+def _alone(path):
+    """Hold a lock file, and take it away afterwards."""
+    with locked(path):
+        try:
+            yield
+        finally:
+            with suppress(OSError):  # Windows keeps an open file
+                path.unlink()
 
 
 def _next(tracker, files, name, shape):
