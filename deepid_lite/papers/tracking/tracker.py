@@ -266,7 +266,7 @@ class Tracker:
 
 def check_box(box, frame):
     """The box as float64 (4,), or DataError: it must have a size and its middle must lie inside the frame."""
-    box = np.asarray(box, np.float64)
+    box = np.array(box, np.float64)  # a copy: trackers move it
     height, width = frame.shape[:2]
     said = ",".join(f"{v:g}" for v in box.ravel())
     if box.shape != (4,) or not np.isfinite(box).all() or box[2:].min() < 4:
