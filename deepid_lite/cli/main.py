@@ -13,6 +13,7 @@ from deepid_lite.cli.output import printable, report, say
 from deepid_lite.cli.pictures import Json, attributes, locate
 from deepid_lite.cli.regions import regions_app
 from deepid_lite.cli.search import search_app
+from deepid_lite.cli.tracking import track
 from deepid_lite.errors import DataError
 
 app = typer.Typer(
@@ -26,6 +27,7 @@ app.add_typer(search_app, name="search")
 app.add_typer(regions_app, name="regions")
 app.command()(attributes)
 app.command()(locate)
+app.command()(track)
 
 
 Data = Annotated[

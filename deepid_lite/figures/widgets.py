@@ -9,6 +9,7 @@ import json
 from importlib import resources
 
 import numpy as np
+from matplotlib import colormaps
 from PIL import Image
 
 from deepid_lite.neurons.occlusion import FRACTIONS, SIZES, occlude_block, occlude_from_below
@@ -133,6 +134,28 @@ def views_widget(net, inputs, drawn, true, views, names=("A", "B")):
                            "same": round(float(alike[p, p, v]), 3), "other": round(float(alike[p, 1 - p, v]), 3)}
                           for v in range(len(views))]} for p in range(2)]  # fmt: skip
     return page("views", {"people": people, "views": [int(view) for view in views]})
+
+
+def track_widget(video, boxes, found, heats, overlaps, every=2):
+    """A drawn video to play or to step through, with the box that was found and both heat maps beside it.
+
+    video: tracking.videos.Video of T frames. boxes: (T, 4). found: T - 1 tracker.Found. heats: T {layer: (24, 24)};
+    overlaps: (T,), with the truth. every: that many frames are one step. Returns the HTML.
+    """
+    height, width = video.frames.shape[1:3]
+    frames = []
+    for t in range(0, len(boxes), every):
+        who = {"by": "first"} if t == 0 else {"by": found[t - 1].by, "confidence": round(found[t - 1].confidence, 2)}
+        maps = {layer: picture(_coloured(heat)) for layer, heat in heats[t].items()}
+        frames.append({"number": t, "image": picture(video.frames[t]), "box": np.round(boxes[t], 1).tolist(),
+                       "truth": np.round(video.boxes[t].astype(float), 1).tolist(),
+                       "overlap": round(100 * float(overlaps[t])), **who, **maps})  # fmt: skip
+    return page("track", {"frames": frames, "width": width, "height": height})
+
+
+def _coloured(heat):
+    """A heat map (R, S), 0 .. 1, as a picture in viridis."""
+    return (255 * colormaps["viridis"](np.clip(heat, 0, 1))[..., :3]).astype(np.uint8)
 
 
 def _unit(x):

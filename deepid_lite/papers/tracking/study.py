@@ -2,6 +2,7 @@
 
 import copy
 import dataclasses
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 
 from deepid_lite.faces.layouts import default_root
 from deepid_lite.faces.pictures import load_sequence
+from deepid_lite.files import read_json, write_json
 from deepid_lite.nets.deepid import build
 from deepid_lite.nets.recipe import read_recipe
 from deepid_lite.papers.tracking.baselines import BASELINES
@@ -47,13 +49,12 @@ def tracking(setup, recipe=None, folder="runs/tracking", seeds=(0, 1, 2), videos
     attributes = np.stack([known[name] for name in known if 0.01 < known[name].mean() < 0.99], 1)
     real = setup.name == "reference"
     given = _sequences(setup.root) if real else {f"{n}": make_video(n, n_frames=n_frames) for n in range(videos)}
-    runs, answers = [], []
+    runs = []
     for seed in seeds:
-        again = dataclasses.replace(recipe, seed=seed)
-        nets = _nets(images, people, attributes, again, Path(folder) / setup.name / f"{seed}")
-        runs.append({name: _all_trackers(nets, video.frames, video.boxes, seed, not real) for name, video in given.items()})
-        if not real:
-            answers.append([_answer_to_the_other(nets["people"], video, seed) for video in given.values()])
+        nets = _nets(images, people, attributes, dataclasses.replace(recipe, seed=seed), Path(folder) / f"{seed}")
+        kept = Path(folder) / setup.name / f"{seed}"
+        runs.append({name: _on_video(nets, video, seed, real, kept / f"{name}.json") for name, video in given.items()})
+    answers = np.array([[run[name]["answer"] for name in given] for run in runs], float)
     area, right = (_table(runs, given, place) for place in (0, 1))
     return {
         "scale": setup.name,
@@ -66,9 +67,9 @@ def tracking(setup, recipe=None, folder="runs/tracking", seeds=(0, 1, 2), videos
         "by_video": {"success": _listed(area), "precision": _listed(right)},
         "success": {name: _estimate(found, given, real) for name, found in area.items()},
         "precision": {name: _estimate(found, given, real) for name, found in right.items()},
-        "answer": {} if real else {layer: _answers(answers, k) for k, layer in enumerate(LAYERS)},
+        "answer": {} if real else {layer: _spread(answers[..., k]) for k, layer in enumerate(LAYERS)},
         "difference": _differences(area, given, real)
-        | ({} if real else {"T6": _spread(np.array(answers)[..., 1] - np.array(answers)[..., 0])}),
+        | ({} if real else {"T6": _spread(answers[..., 1] - answers[..., 0])}),
     }
 
 
@@ -117,18 +118,33 @@ def _with_statistics(net, images):
     return net.eval()
 
 
-def _all_trackers(nets, frames, boxes, seed, scaled):
-    """{tracker: (success, precision)} on one video."""
-    started = {name: make(frames[0], boxes[0]) for name, make in BASELINES.items()}
+def _on_video(nets, video, seed, real, path):
+    """{tracker: [success, precision]} and the "answer" on one video; kept at path: a stopped study goes on."""
+    digest = hashlib.sha256(video.frames.tobytes() + video.boxes.tobytes())
+    for net in nets.values():
+        digest.update(b"".join(t.numpy().tobytes() for t in net.state_dict().values()))
+    mark = digest.hexdigest()[:16]
+    if path.is_file() and (stored := read_json(path, "delete it")).get("mark") == mark:
+        return stored
+    found = {name: follow(tracker, video.frames) for name, tracker in _trackers(nets, video, seed).items()}
+    shape = video.frames.shape[1:3]
+    marks = {n: [success(b, video.boxes), precision(b, video.boxes, shape, not real)] for n, b in found.items()}
+    answer = [np.nan] * len(LAYERS) if real else _answer_to_the_other(nets["people"], video, seed).tolist()
+    write_json(path, marks | {"answer": answer, "mark": mark})
+    return marks | {"answer": answer}
+
+
+def _trackers(nets, video, seed):
+    """{name: tracker} of baselines and TRACKERS, started on the first frame."""
+    first = video.frames[0], video.boxes[0]
+    started = {name: make(*first) for name, make in BASELINES.items()}
     for name, (net, options) in TRACKERS.items():
         if "use" in options:  # the parts of "both" are taught alike
             started[name] = copy.deepcopy(started["both"])
             started[name].use = options["use"]
         else:
-            started[name] = Tracker(nets[net], frames[0], boxes[0], seed=seed, **options)
-    found = {name: follow(tracker, frames) for name, tracker in started.items()}
-    shape = frames[0].shape[:2]
-    return {name: (success(b, boxes), precision(b, boxes, shape, scaled)) for name, b in found.items()}
+            started[name] = Tracker(nets[net], *first, seed=seed, **options)
+    return started
 
 
 def _answer_to_the_other(net, video, seed):
@@ -176,10 +192,6 @@ def _estimate(values, given, real):
 
 def _point(column):
     return Estimate(*[float(np.mean(column))] * 3)
-
-
-def _answers(answers, layer):
-    return _spread(np.array(answers)[..., layer])
 
 
 def _differences(area, given, real):

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from deepid_lite import tensors
 from deepid_lite.errors import DataError
 from deepid_lite.papers.tracking.net import MAP, feature_maps, look, region
 
@@ -26,6 +27,8 @@ STEPS = {"select": 100, "first": 50, "update": 1, "distracter": 10}
 RATE = {"select": 3e-3, "first": 2e-4, "update": 5e-5}  # ours, chosen on held-out videos
 LAYERS = ("lower", "upper")
 WAYS = ("paper", "code", "random", "all")  # to choose maps
+KEPT_TENSORS = ("wanted", "first", "best", "best_wanted")  # of a tracker's state
+KEPT_FACTS = ("use", "seed", "resize", "frames", "best_confidence")
 
 
 class Found(NamedTuple):
@@ -206,6 +209,32 @@ class Tracker:
         seen = look(frame, self.box)
         return seen, self.heats(feature_maps(self.net, seen))
 
+    def state(self):
+        """({name: tensor}, facts): all that the next step depends on besides the net and the frame."""
+        found = {f"heat.{layer}.{name}": t for layer in LAYERS for name, t in self.heat[layer].state_dict().items()}
+        found |= {f"chosen.{layer}": self.chosen[layer] for layer in LAYERS} | tensors.optimizer_tensors(self.optimizer)
+        found |= {name: getattr(self, name) for name in KEPT_TENSORS}
+        found["box"] = torch.as_tensor(self.box)
+        return found, {name: getattr(self, name) for name in KEPT_FACTS}
+
+    @classmethod
+    def resumed(cls, net, found, facts):
+        """The tracker whose `state` this was, to the last bit."""
+        self = cls.__new__(cls)
+        self.net, self.box = net.eval(), found["box"].numpy().copy()
+        for name, value in ({name: found[name] for name in KEPT_TENSORS} | {n: facts[n] for n in KEPT_FACTS}).items():
+            setattr(self, name, value)
+        self.chosen = {layer: found[f"chosen.{layer}"] for layer in LAYERS}
+        self.heat = {layer: heat_net(len(self.chosen[layer]), self.seed) for layer in LAYERS}
+        for layer in LAYERS:
+            start = f"heat.{layer}."
+            self.heat[layer].load_state_dict(
+                {n.removeprefix(start): t for n, t in found.items() if n.startswith(start)}
+            )
+        self.optimizer = torch.optim.Adam(self.heat["upper" if self.use == "upper" else "lower"].parameters())
+        tensors.restore_optimizer(self.optimizer, found)
+        return self
+
     def _maps(self, frame):
         return feature_maps(self.net, look(frame, self.box)), region(self.box)
 
@@ -237,7 +266,7 @@ class Tracker:
 
 def check_box(box, frame):
     """The box as float64 (4,), or DataError: it must have a size and its middle must lie inside the frame."""
-    box = np.asarray(box, np.float64)
+    box = np.array(box, np.float64)  # a copy: trackers move it
     height, width = frame.shape[:2]
     said = ",".join(f"{v:g}" for v in box.ravel())
     if box.shape != (4,) or not np.isfinite(box).all() or box[2:].min() < 4:

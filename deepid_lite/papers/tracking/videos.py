@@ -13,6 +13,7 @@ from deepid_lite.faces.synthetic.people import LITE_SEED, attributes, draw, neut
 
 HEIGHT, WIDTH = 144, 192  # of a frame
 FACE = np.array([26.0, 30.0, 76.0, 96.0])  # left, top, width, height of the face in the generator's 144 x 128 picture
+TURN = -6.0  # pixels: a turned head is drawn to one side of its place, the face's parts to the other; half-way between
 FIRST_PERSON = {"test": 60_000, "held_out": 70_000, "train": 80_000}  # nobody of the lite set or of the views
 CROP = 64  # side of a training picture
 
@@ -58,7 +59,7 @@ def make_video(seed, part="test", n_frames=90):
         _busts(first + 1, np.full(n_frames, 0.42 * rng.uniform(0.9, 1.1)), rng, np.full(n_frames, 25.0 * side)),
     ]
     frames = np.repeat(clutter(rng, HEIGHT, WIDTH)[None], n_frames, 0)
-    boxes = [_paste_all(frames, *bust, centres) for bust, centres in zip(busts, (path, way), strict=True)]
+    boxes = [_paste_all(frames, *bust, centres=centres) for bust, centres in zip(busts, (path, way), strict=True)]
     bar = (t - 0.8) / 0.09
     covered = np.abs(bar) < 1
     _bar(frames, boxes[0], bar, covered, rng)
@@ -86,7 +87,7 @@ def faces_on_clutter(n_people, each, seed=LITE_SEED):
         known.append(attributes(np.repeat(who[None], each, 0), told))
         frames = np.stack([clutter(rng, CROP, CROP) for _ in range(each)])
         middle = CROP / 2 + rng.uniform(-9, 9, (each, 2))
-        _paste_all(frames, colours, cover, 0.42 * np.exp(rng.uniform(-0.3, 0.3, each)), middle)
+        _paste_all(frames, colours, cover, 0.42 * np.exp(rng.uniform(-0.3, 0.3, each)), centres=middle)
         images[people == person] = (frames + rng.normal(0, 4, frames.shape)).clip(0, 255).astype(np.uint8)
     return images, people, {name: np.concatenate([found[name] for found in known]) for name in known[0]}
 
@@ -117,13 +118,13 @@ def _wave(rng, t, turns):
 
 
 def _busts(person, scale, rng, yaw):
-    """(colours, cover, scale) of a person in each frame."""
+    """(colours, cover, scale, turn) of a person in each frame; turn: how far to the right the middle of the face is."""
     n, t = len(yaw), np.linspace(0, 1, len(yaw))
     told = neutral(n, yaw=yaw, pitch=6 * _wave(rng, t, 2), roll=7 * _wave(rng, t, 1), smile=0.6 * _wave(rng, t, 2),
                    mouth_open=0.3 * (1 + _wave(rng, t, 4)), elevation=25 + 20 * _wave(rng, t, 1), contrast=0.6,
                    cloth_hue=rng.random(), cloth_light=rng.uniform(0.1, 0.8), glasses=2.0 * (rng.random() < 0.2),
                    texture=rng.random())  # fmt: skip
-    return *_cut_out(sample_identity(person), told), scale
+    return *_cut_out(sample_identity(person), told), scale, TURN * np.sin(np.radians(yaw))
 
 
 def _cut_out(who, told):
@@ -144,14 +145,15 @@ def _cut_out(who, told):
     return black.astype(np.float32), 1 - change / change.max((1, 2), keepdims=True)
 
 
-def _paste_all(frames, colours, cover, scale, centres):
+def _paste_all(frames, colours, cover, scale, turn=None, *, centres):
     """Lay a person over each frame, in place, the face's middle at centres (T, 2) -> boxes float32 (T, 4)."""
     boxes = np.empty((len(frames), 4), np.float32)
     middle = FACE[:2] + FACE[2:] / 2
     layers = np.concatenate([colours, cover[..., None]], 3)
     small = layers.reshape(len(layers), 72, 2, 64, 2, 4).mean((2, 4))  # halved first: no aliasing
-    for frame, layer, s, centre, box in zip(frames, small, scale, centres, boxes, strict=True):
-        corner = centre - s * middle
+    turn = np.zeros(len(frames)) if turn is None else turn
+    for frame, layer, s, aside, centre, box in zip(frames, small, scale, turn, centres, boxes, strict=True):
+        corner = centre - s * (middle + (aside, 0))
         shape = frame.shape[1::-1]
         move = (0.5 / s, 0, -corner[0] * 0.5 / s, 0, 0.5 / s, -corner[1] * 0.5 / s)
         planes = [Image.fromarray(layer[..., c]) for c in range(4)]
