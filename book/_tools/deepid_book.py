@@ -5,6 +5,7 @@
 - MathJax is served from the book itself; scripts that would load from another host are dropped;
 - links to the glossary carry the term's definition;
 - a line "Table: ..." above a table is its caption;
+- below each chapter stands a link for questions about it;
 - figures and tables have a number on numbered pages only, where it begins with that of the page;
 - docstrings are plain text: they are shown as they are, not read as reStructuredText.
 """
@@ -15,6 +16,7 @@ import importlib.util
 import re
 import shutil
 from pathlib import Path
+from urllib.parse import quote
 
 from accessible import mend_pages
 from book_source import BOOK, ROOT, chapters, notebooks, reading_minutes, repository
@@ -122,6 +124,16 @@ def caption_tables(app, doctree, docname):
             table.parent.remove(above)
 
 
+def invite_questions(app, doctree, docname):
+    """End each page that has a twin with a link to the form for questions about it, its title filled in."""
+    name, title = Path(docname).name, next(iter(doctree.findall(nodes.title)), None)
+    if name in notebooks() and title is not None:
+        form = f"{repository()['url']}/issues/new?title={quote(title.astext() + ': ')}"
+        line = nodes.paragraph("", "Is something unclear or wrong? ", classes=["chapter-card"])
+        line += [nodes.reference("", "Ask, or tell us.", refuri=form, internal=False)]
+        title.parent += line
+
+
 def plain_captions(app, env):
     """No number for figures and tables of pages without one: a Fig. 8 there is no figure of chapter 8."""
     for name, kinds in env.toc_fignumbers.items():
@@ -221,6 +233,7 @@ def setup(app):
     app.connect("env-check-consistency", plain_captions)
     app.connect("doctree-resolved", caption_tables)
     app.connect("doctree-resolved", define_terms)
+    app.connect("doctree-resolved", invite_questions)
     app.connect("build-finished", copy_mathjax)
     app.connect("build-finished", mend_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -262,6 +262,20 @@ def test_a_line_above_a_table_becomes_its_caption():
     assert len(section) == 2 and len(table) == 1
 
 
+@pytest.mark.parametrize(("name", "asked"), [("10_selectiveness", True), ("glossary", False)])
+def test_a_chapter_ends_with_a_link_for_questions_about_it(name, asked):
+    from docutils import nodes
+    from docutils.utils import new_document
+
+    document = new_document(name)
+    document += nodes.section("", nodes.title("", "What a neuron knows"), nodes.section("", nodes.title("", "Last")))
+    deepid_book.invite_questions(None, document, f"book/{name}")
+    links = [link["refuri"] for link in document[0][-1].findall(nodes.reference)]
+    assert len(links) == asked and all(
+        link.endswith("/issues/new?title=What%20a%20neuron%20knows%3A%20") for link in links
+    )
+
+
 def test_mends_change_a_page_once_and_leave_the_rest():
     page = """<button class="btn search-button-field pst-js-only" title="Search" aria-label="Search">Search</button>
 <button class="btn theme-switch-button" aria-label="Color mode"><i class="theme-switch fa" title="Light"></i></button>

@@ -7,13 +7,13 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from browser_pages import HTML
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "book" / "_tools"))
 
 from edition_chromium import find_chromium  # noqa: E402
 from edition_pages import EditionError  # noqa: E402
 
-HTML = Path(__file__).resolve().parents[2] / "_build" / "html"
 LOCAL = ("http://127.0.0.1", "data:", "blob:")
 
 

@@ -4,26 +4,15 @@ import sys
 from pathlib import Path
 
 import pytest
+from browser_pages import HTML, OPEN_ALL, settle
 
 ROOT = Path(__file__).resolve().parents[2]
-HTML = ROOT / "_build" / "html"
 sys.path.insert(0, str(ROOT / "book" / "_tools"))
 
 import web_packages  # noqa: E402
 import yaml  # noqa: E402
 
 PAGES = sorted(path.name for path in HTML.glob("*.html"))
-# what is folded away or waits for an answer is checked as well
-OPEN_ALL = """() => {
-    document.querySelectorAll(".toggle-button-hidden").forEach(button => button.click());
-    document.querySelectorAll("details").forEach(part => { part.open = true; });
-    document.querySelectorAll("form.quiz-question").forEach((form, place) => {
-        const inputs = [...form.querySelectorAll("input")], last = inputs.at(-1);
-        if (last.type === "text") last.value = place % 2 ? last.dataset.number : "-987";
-        else inputs.forEach(input => { input.checked = input === last || (place % 2 && "right" in input.dataset); });
-        form.requestSubmit();
-    });
-}"""
 HEADINGS = """() => [...document.querySelectorAll("#main-content :is(h1, h2, h3, h4, h5, h6)")]
     .filter(heading => heading.checkVisibility()).map(heading => Number(heading.tagName[1]))"""
 WIDE = """() => {
@@ -46,13 +35,6 @@ def axe():
         return (web_packages.folder() / "axe-core" / "axe.min.js").read_text(encoding="utf-8")
     except web_packages.PackagesMissing as error:
         pytest.exit(f"no axe-core: {error}", returncode=1)
-
-
-def settle(page):
-    """Wait until MathJax has set what there is to set, and colours and boxes have stopped moving."""
-    page.evaluate("() => window.MathJax?.startup?.promise")
-    page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
-    page.evaluate("() => document.getAnimations().forEach(moving => { try { moving.finish(); } catch {} })")
 
 
 def test_every_page_of_the_contents_was_built():

@@ -6,7 +6,7 @@ Each page is opened once. A failure names the page and the line, the equation, t
 import re
 
 import pytest
-from test_pages import HTML, OPEN_ALL, settle
+from browser_pages import HTML, OPEN_ALL, settle
 
 # Written by a program, or an index, or rules that must not be touched: the headings are the names of their tables.
 UNTITLED = re.compile(r"(api\w*|genindex|py-modindex|search|rules|symbols|times)\.html")
