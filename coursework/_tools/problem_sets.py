@@ -67,6 +67,11 @@ class ProblemSet:
     questions: list[Question]
     cells: list  # the source's cells without the wrong answers; solution cells know their question
 
+    @property
+    def by_hand(self) -> float:
+        """The points that a person gives, beside those of the tests."""
+        return sum(q.points for q in self.questions if q.manual)
+
 
 def find_sets(wanted=()) -> list[Path]:
     """The sources of the wanted sets ("ps1", "ps1_alignment" or a path), of all without wishes."""
@@ -133,7 +138,8 @@ def without(problem_set: ProblemSet, names) -> ProblemSet:
             cells.append(cell)
         leaving = leaving and not (cell.cell_type == "raw" and cell.source.startswith("# END QUESTION"))
     questions = [q for q in problem_set.questions if q.name not in names]
-    return replace(problem_set, cells=cells, questions=questions, points=sum(q.points for q in questions))
+    points = sum(q.points for q in questions if not q.manual)
+    return replace(problem_set, cells=cells, questions=questions, points=points)
 
 
 def _cells(path):
@@ -177,14 +183,16 @@ def _test(path, source) -> Test:
 
 def faults(problem_set: ProblemSet) -> list[str]:
     """What breaks the README's rules, one line each."""
-    total = sum(q.points or 0 for q in problem_set.questions)
+    total = sum(q.points or 0 for q in problem_set.questions if not q.manual)
     found = []
     if total != problem_set.points:
         found.append(f"points_possible is {problem_set.points}, the questions have {total}")
     names = [q.name for q in problem_set.questions]
     found += [f"{name}: two questions have this name" for name in {n for n in names if names.count(n) > 1}]
     manual = [q for q in problem_set.questions if q.manual]
-    found += [f"{q.name}: marked by hand: points 0 and no tests" for q in manual if q.points or q.tests]
+    found += [
+        f"{q.name}: marked by hand: points, 0 or more, and no tests" for q in manual if q.points is None or q.tests
+    ]
     for question in problem_set.questions:
         if not question.manual:
             found += [f"{question.name}: {fault}" for fault in _question_faults(question)]
