@@ -101,14 +101,14 @@ def teachers(result, reference=None, fip=None):
     """
     found = result["rank1"] | ({"FIP": fip} if fip else {})
     fig, axes = plt.subplots(1, 2, figsize=(7, 3.6), sharey=True, layout="constrained")
-    for ax, lines, first in zip(axes, (TEACHERS, OTHERS), (0, len(TEACHERS)), strict=True):
+    for ax, lines in zip(axes, (TEACHERS, OTHERS), strict=True):
         for place, (name, label) in enumerate((name, label) for name, label in lines.items() if name in found):
             value, low, high = np.array(found[name]["views"]).T
-            look = {"color": COLOURS[first + place], "marker": "osD^vPX*h"[first + place], "markersize": 4}
+            look = {"color": COLOURS[place], "marker": "osD^v"[place], "markersize": 4}
             x = np.array(result["views"]) + place - 2
             ax.errorbar(x, value, yerr=(value - low, high - value), label=label, linewidth=1.2, capsize=2, **look)
         ax.set(xlabel="view (degrees)", xticks=result["views"][::2], ylim=(0, 102))
-        ax.legend(fontsize=7, frameon=False, loc="lower center", ncols=2)
+        ax.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
     axes[0].set_title("the same neurons, five targets", fontsize=9, weight="bold")
     axes[1].set_title("other features", fontsize=9, weight="bold")
     axes[0].set_ylabel("rank-1 (%)")

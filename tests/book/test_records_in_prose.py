@@ -89,4 +89,15 @@ def test_what_chapter_17_says_of_layers_and_views():
                         for key in ("error", "right"))  # fmt: skip
         assert error["mean of the neighbours"][2] < error["MVP, five views"][1]
         assert right["MVP, five views"][2] < min(right[f"{side} neighbour"][1] for side in ("left", "right"))
+    taught = load_result("supervision", "lite")
+    mean = {name: found["mean"] for name, found in taught["rank1"].items()}
+    assert (
+        mean["untrained"][0] < mean["pair"][0] < mean["all views"][1] and mean["pair"][2] < mean["frontal picture"][1]
+    )
+    assert mean["frontal picture"][0] < mean["name"][0] and mean["name and pair"][0] <= mean["name"][0]
+    assert mean["DeepID2+"][1] > mean["name"][2] and taught["rank1"]["name"]["h2"][0] > 75
+    assert 11 < taught["rank1"]["all views"]["h2"][0] < 14 and taught["rank1"]["pair"]["h2"][1] > 40
+    one, many = (taught["ablations"][name] for name in ("S = 1", "S = 5"))
+    assert one["drawn"][1] > many["drawn"][2] and one["view error"][1] > 2 * many["view error"][2]
+    assert one["rank1"][0] > taught["ablations"]["S = 8, K = 2"]["rank1"][1]
     assert all(verdict.more != "yes" for verdict in judge("lite", claims=[CLAIMS[f"M{n}"] for n in range(1, 7)]))
