@@ -30,6 +30,8 @@ MAP = {
     "12_regions": ("Regions", (6, 1), ("07_measuring",)),
     "13_better": ("Ablations", (6, 0), ("05_training", "07_measuring")),
     "14_scorecard": ("Scorecard", (7, 1), ("11_occlusion", "12_regions", "13_better")),
+    "18_sparse_connections": ("Fewer connections", (7, 2), ("11_occlusion",)),
+    "19_attributes": ("Attributes", (8, 2), ("11_occlusion",)),
 }
 PATHS = {
     "evening": ["01_faces", "03_architecture", "08_sparsity", "14_scorecard"],
