@@ -32,6 +32,8 @@ MAP = {
     "14_scorecard": ("Scorecard", (7, 1), ("11_occlusion", "12_regions", "13_better")),
     "16_canonical": ("Canonical view", (8, 1), ("14_scorecard",)),
     "17_multiview": ("All views", (9, 1), ("16_canonical",)),
+    "18_sparse_connections": ("Fewer connections", (7, 2), ("11_occlusion",)),
+    "19_attributes": ("Attributes", (8, 2), ("11_occlusion",)),
 }
 PATHS = {
     "evening": ["01_faces", "03_architecture", "08_sparsity", "14_scorecard"],

@@ -42,7 +42,7 @@ def _over_density(ax, study):
     longer = accuracies(study, "none").mean()
     ax.axhline(longer, color=COLOURS[1], linestyle="--", linewidth=1.2, label="dense, trained as long")
     ax.set(xscale="log", xlabel="weights that are left (%)", ylabel="accuracy (%)")
-    ax.set_xticks(x, [name.replace(" %", "") if name != "dense" else "100" for name in GRID])
+    ax.set_xticks(x, [name.replace(" %", "") if name != "dense" else "100" for name in GRID], fontsize=7)
     ax.minorticks_off()
 
 
@@ -55,4 +55,4 @@ def _over_choices(ax, study):
         ax.plot(found.mean(), place, "|", color=colour, markersize=14, markeredgewidth=2)
     ax.set_yticks(range(len(names)), [CHOSEN_BY[name] for name in names], fontsize=8)
     ax.invert_yaxis()
-    ax.set(xlabel="accuracy (%)\norange: all weights, blue: 12 %")
+    ax.set_xlabel("accuracy (%); orange: all weights, blue: 12 %", fontsize=8)

@@ -2,7 +2,11 @@
 
 from pathlib import Path
 
+import numpy as np
+
 import deepid_lite.papers.multiview  # noqa: F401 - registers its claims
+from deepid_lite.papers.attributes import study as attributes
+from deepid_lite.papers.sparse_connections import study as sparse
 from deepid_lite.registry import CLAIMS
 from deepid_lite.results import load_result
 from deepid_lite.studies.comparisons import against
@@ -101,3 +105,38 @@ def test_what_chapter_17_says_of_layers_and_views():
     assert one["drawn"][1] > many["drawn"][2] and one["view error"][1] > 2 * many["view error"][2]
     assert one["rank1"][0] > taught["ablations"]["S = 8, K = 2"]["rank1"][1]
     assert all(verdict.more != "yes" for verdict in judge("lite", claims=[CLAIMS[f"M{n}"] for n in range(1, 7)]))
+
+
+def test_what_chapter_18_says_of_cuts_and_choices():
+    """Correlations beat chance and nothing else; the upper layers cost most; extra passes help the dense net."""
+    record = load_result("sparse_connections", "lite")
+    mean = {name: found[0] for name, found in record["accuracy"].items()}
+    named = {name: np.mean([run[name]["named"] for run in record["runs"]]) for name in mean}
+    assert mean["random"] < mean["12 %"] < mean["strongest"] < mean["magnitude"] < mean["dense"] < mean["none"]
+    assert mean["12 %"] < mean["scratch"]
+    assert mean["dense"] - mean["76 %"] > 2 * (mean["76 %"] - mean["12 %"]), "most is lost in the small upper layers"
+    assert named["none"] > named["dense"] > 0.85 and named["12 %"] < 0.7, "the sparse ones know too little"
+    answers = [verdict.more for verdict in judge("lite", claims=sparse.CLAIMS)]
+    assert answers == ["no", "no", "yes", "no", "no", "no"]
+    times = record["size"]["milliseconds"].values()
+    assert all(1.5 < time["dense"] / time["sparse"] < 4 for time in times), "a factor of two to three, not eight"
+
+
+def test_what_chapter_19_says_of_rows():
+    """From scratch is best at both scales, the untrained net is at the slide's 83 %, two claims of five hold."""
+    for scale, a4 in (("reference", "inconclusive"), ("lite", "yes")):
+        record = load_result("attribute_nets", scale)
+        mean = {name: found[0] for name, found in record["accuracy"].items()}
+        assert max(mean, key=mean.get) == "from scratch"
+        assert 0.3 < mean["fine-tuned"] - mean["identity, directly"] < 0.8, "about half a point"
+        answers = [verdict.more for verdict in judge(scale, claims=attributes.CLAIMS)]
+        assert answers == ["no", "no", "yes", a4, "yes"]
+    photographs = load_result("attribute_nets")
+    assert round(photographs["accuracy"]["untrained"][0]) == attributes.SLIDE["from scratch"][0]
+    assert photographs["accuracy"]["HOG and colour"][0] > attributes.SLIDE["HOG and colour"][0] + 4
+    assert photographs["people"]["nets"] == 155
+    gap = {name: scratch - identity for name, scratch, identity in zip(
+        photographs["names"], *(photographs["by_attribute"][kind] for kind in ("from scratch", "identity, directly")),
+        strict=True)}  # fmt: skip
+    widest = sorted(gap, key=gap.get)[-4:]
+    assert {"Smiling", "Mouth_Slightly_Open"} <= set(widest) and gap["Male"] < 2

@@ -1,5 +1,6 @@
 """Sparse connections: correlations against a loop, masks both ways, what is kept, files and sparse products."""
 
+import copy
 import json
 
 import matplotlib
@@ -172,6 +173,15 @@ def test_a_packed_net_is_small_and_the_same(net, tmp_path):
     assert kept < 0.14 * weights  # a tenth, and one bit of 32 each
     packed.save_packed(tmp_path / "half.safetensors", net, half=True)
     assert torch.allclose(packed.load_packed(tmp_path / "half.safetensors")(x)[1], net(x)[1], rtol=0.02, atol=0.02)
+
+
+def test_time_is_measured_beside_the_net_and_its_copies(net, tmp_path):
+    other = copy.deepcopy(net)
+    sparsify(other, "lc_a", 0.2, "random")
+    found = packed.what_it_buys(other, str(tmp_path / "new"), (1, 2), 2)
+    assert set(found["milliseconds"]) == {"1", "2"} and found["bytes"]["packed"] < found["bytes"]["dense"]
+    x = torch.as_tensor(pictures(2)).permute(0, 3, 1, 2) / 127.5 - 1
+    assert other(x)[1].shape == net(x)[1].shape and net.density("lc_a") == 1
 
 
 def test_masks_of_another_net_get_one_line(net, crops, tmp_path):

@@ -1,6 +1,5 @@
 """What sparsity buys: a file without the absent weights, and a layer as a sparse matrix with its time."""
 
-import copy
 import time
 from importlib import resources
 from pathlib import Path
@@ -8,11 +7,11 @@ from pathlib import Path
 import numpy as np
 import torch
 from scipy import sparse
-from torch.nn.utils import parametrize
 
 from deepid_lite import tensors
 from deepid_lite.errors import DataError
 from deepid_lite.nets.deepid import build, put_weights
+from deepid_lite.nets.layers import LocallyConnected2d
 from deepid_lite.papers.sparse_connections.net import ORDER, SparseNet
 
 
@@ -86,8 +85,9 @@ def what_it_buys(net, folder, batches=(1, 64), repeats=20):
     bytes_of = {"packed": (folder / "packed.safetensors").stat().st_size}
     bytes_of["dense"] = 4 * sum(t.numel() for name, t in net.state_dict().items() if not name.endswith(".kept"))
     rows, columns = (side + 2 for side in net.lc_a.output_size)
-    matrix, layer = as_matrix(net.lc_a, (rows, columns)), copy.deepcopy(net.lc_a)
-    parametrize.remove_parametrizations(layer, "weight")  # a dense layer whose absent weights are zeros
+    matrix = as_matrix(net.lc_a, (rows, columns))
+    layer = LocallyConnected2d(net.config["maps"][1], net.config["local"][0], 3, net.lc_a.output_size)
+    layer.load_state_dict({"weight": net.lc_a.weight, "bias": net.lc_a.bias})  # dense, its absent weights are zeros
     times = {
         f"{n}": _times(layer, matrix, torch.rand(n, net.config["maps"][1], rows, columns), repeats) for n in batches
     }
