@@ -57,7 +57,7 @@ def rbm():
 
 
 def test_two_faces_as_six_channels_are_a_pair_of_filters():
-    """y_j = b_j + k1_j * x1 + k2_j * x2 [section 3.1]."""
+    """y_j = b_j + k1_j * x1 + k2_j * x2 [section 3]."""
     net, x = net_of(), pair_of()
     k1, k2 = net.conv1.weight.split(3, 1)
     summed = F.conv2d(x[:, :3], k1) + F.conv2d(x[:, 3:], k2) + net.conv1.bias[:, None, None]
@@ -189,7 +189,7 @@ def test_the_two_levels_average_modes_then_nets(faces):
 
 
 def test_the_gradient_that_reaches_each_output_is_the_rbms_over_nets_and_modes():
-    """One nth of the closed gradient of x_k for each of n nets [section 3.4]."""
+    """One nth of the closed gradient of x_k for each of n nets [section 3]."""
     system = system_of()
     xs = [pair_of(4, nets.shape_of(name)) for name in system.regions]
     of_nets = system.net_outputs(xs)

@@ -21,7 +21,7 @@ MODES = 8
 
 
 class PairNet(nn.Module):
-    """Two faces -> their relational features (N, dimension) >= 0, and with `classify` "same person?" [section 3.1].
+    """Two faces -> their relational features (N, dimension) >= 0, and with `classify` "same person?" [section 3].
 
     meet: "first", the paper's: the faces are one picture of six channels, so that map j of the first layer is
     f(b_j + k_j1 * x1 + k_j2 * x2), a pair of filters; "last", our control: the same layers see each face by itself,
@@ -82,7 +82,7 @@ ARCHITECTURES["PairNet"] = PairNet
 
 
 def modes(x):
-    """The eight ways to show a pair (N, 6, rows, columns): both orders, each face mirrored or not [section 3.2]."""
+    """The eight ways to show a pair (N, 6, rows, columns): both orders, each face mirrored or not [section 3]."""
     first, second = x.split(3, 1)
     for a, b in ((first, second), (second, first)):
         for left in (a, a.flip(3)):
@@ -106,7 +106,7 @@ def multiply_adds(config, faces=2):
 
 
 class SameOrNot(nn.Module):
-    """Cross-entropy of "same person?" [section 3.1]. forward: batch (x, same), see `PairBatches`."""
+    """Cross-entropy of "same person?" [section 3]. forward: batch (x, same), see `PairBatches`."""
 
     def __init__(self, net):
         super().__init__()
@@ -139,7 +139,7 @@ class PairBatches:
     """step -> (x, same): pairs of people drawn anew, floats (B, 6, rows, columns); half of them of one person.
 
     images: uint8 (N, rows + 2m, columns + 2m, 3) crops, labels: int (N,). Each net has a bootstrap of the people of its
-    own, drawn from recipe.seed [section 3.2]. share: of the steps that an epoch otherwise has, N / 2B. Faces are
+    own, drawn from recipe.seed [section 3]. share: of the steps that an epoch otherwise has, N / 2B. Faces are
     augmented each by itself, so that all eight modes occur.
     """
 

@@ -1,4 +1,4 @@
-"""The classification RBM on top [ICCV 2013, section 3.3]: p(y | x) and its gradients in closed form.
+"""The classification RBM on top [ICCV 2013, section 3]: p(y | x) and its gradients in closed form.
 
     E(y, h, x) = -h'W x - h'U_y - b'x - c'h - d_y,    h binary, y one of C classes
     o_jy = c_j + U_jy + sum_k W_jk x_k

@@ -19,7 +19,7 @@ REGIONS = ("whole face", "eyes and nose", "lower face")
 
 
 class ConvNetRBM(nn.Module):
-    """Nets of several regions, `nets` of each, and an RBM on their averages [section 3, Fig. 2].
+    """Nets of several regions, `nets` of each, and an RBM on their averages [section 3].
 
     net: options of every `PairNet`. forward: one (N, 6, rows, columns) a region -> log p(y | x), (N, 2). The nets stay
     in evaluation mode, so that batch norm keeps its statistics when all is trained together.
@@ -67,7 +67,7 @@ ARCHITECTURES["ConvNetRBM"] = ConvNetRBM
 
 
 class Together(nn.Module):
-    """Cross-entropy of the RBM, whose gradient goes down to every net [section 3.4].
+    """Cross-entropy of the RBM, whose gradient goes down to every net [section 3].
 
     apart: the control; each net has its own cross-entropy, as before, and the RBM stays as it is. batch: one
     (B, 6, rows, columns) a region, and `same` (B,).
