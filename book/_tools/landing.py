@@ -30,6 +30,7 @@ MAP = {
     "12_regions": ("Regions", (6, 1), ("07_measuring",)),
     "13_better": ("Ablations", (6, 0), ("05_training", "07_measuring")),
     "14_scorecard": ("Scorecard", (7, 1), ("11_occlusion", "12_regions", "13_better")),
+    "20_localisation": ("Finding faces", (8, 2), ("10_selectiveness",)),
 }
 PATHS = {
     "evening": ["01_faces", "03_architecture", "08_sparsity", "14_scorecard"],

@@ -79,7 +79,7 @@ def figure_where(result, face=None, names=("untrained", "shuffled", "1 attribute
     fig, axes = plt.subplots(1, len(panels), figsize=(7, 7 / len(panels) + 0.3), squeeze=False, layout="compressed")
     top = max(np.max(result["where"][name]) for name in names)
     for ax, (name, panel) in zip(axes[0], panels, strict=True):
-        colours = {} if name == "mean face" else {"cmap": "magma", "vmin": 0, "vmax": top}
+        colours = {"cmap": "gray"} if name == "mean face" else {"cmap": "magma", "vmin": 0, "vmax": top}
         ax.imshow(panel, extent=(-1, 1, 1, -1), **colours)
         ax.add_patch(plt.Rectangle((-0.5, -0.5), 1, 1, fill=False, ec="white", ls="--"))
         ax.set_title(name, fontsize=8)
