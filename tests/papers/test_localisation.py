@@ -308,7 +308,6 @@ def test_a_short_training_on_glasses_already_points_at_faces(tmp_path):
     assert study.pointing(responses(net, test.images), test.boxes).mean() > chance + 0.2
 
 
-
 def test_a_picture_becomes_a_scene_and_boxes_go_back():
     picture = np.full((100, 300, 3), 200, np.uint8)
     picture[40:60, 120:180] = 0
