@@ -34,6 +34,7 @@ MAP = {
     "17_multiview": ("All views", (9, 1), ("16_canonical",)),
     "18_sparse_connections": ("Fewer connections", (7, 2), ("11_occlusion",)),
     "19_attributes": ("Attributes", (8, 2), ("11_occlusion",)),
+    "20_localisation": ("Finding faces", (9, 2), ("19_attributes",)),
 }
 PATHS = {
     "evening": ["01_faces", "03_architecture", "08_sparsity", "14_scorecard"],

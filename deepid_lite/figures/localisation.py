@@ -4,7 +4,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from deepid_lite.figures.style import COLOURS
+from deepid_lite.figures.style import COLOURS, legend_above
 from deepid_lite.papers.localisation.net import enlarged
 from deepid_lite.papers.localisation.scenes import SIDE
 from deepid_lite.papers.localisation.study import RATES, of
@@ -54,19 +54,18 @@ def figure_localisation(result):
     for place, (name, label) in enumerate(CONTROLS.items()):
         value, low, high = result["recall"][name]
         left.errorbar(
-            x[-1] * 1.35 ** (place + 1), value, yerr=[[value - low], [high - value]], capsize=2, label=label,
-            color=COLOURS[place + 1], marker="sD^v"[place], linestyle="",
+            x[-1] * 1.35 ** (place + 1), value, yerr=[[value - low], [high - value]], capsize=2,
+            color=COLOURS[place + 2], marker="sD^v"[place], linestyle="",
         )  # fmt: skip
-    left.set(xscale="log", xlabel="attributes that the net was told", ylabel="recall (%)", ylim=(0, 100))
+    left.set(xscale="log", xlabel="attributes that the net was told", ylabel="recall (%)", ylim=(-3, 100))
     left.set_xticks(x, x)
     left.minorticks_off()
-    left.legend(frameon=False, fontsize=7)
     shown = {names[-1]: "all attributes", "1 attribute": "one attribute"} | CONTROLS
     for place, (name, label) in enumerate(shown.items()):
         right.plot(RATES, result["roc"][name], marker="o.sD^v"[place], markersize=3, color=COLOURS[place], label=label)
     right.axvline(0.1, color="0.6", linewidth=0.8, linestyle=":")
-    right.set(xscale="log", xlabel="false positives an image", ylabel="recall (%)", ylim=(0, 100))
-    right.legend(frameon=False, fontsize=7)
+    right.set(xscale="log", xlabel="false positives an image", ylabel="recall (%)", ylim=(-3, 100))
+    legend_above(fig, right)
     sns.despine(fig)
     return fig
 
@@ -79,7 +78,7 @@ def figure_where(result, face=None, names=("untrained", "shuffled", "1 attribute
     fig, axes = plt.subplots(1, len(panels), figsize=(7, 7 / len(panels) + 0.3), squeeze=False, layout="compressed")
     top = max(np.max(result["where"][name]) for name in names)
     for ax, (name, panel) in zip(axes[0], panels, strict=True):
-        colours = {} if name == "mean face" else {"cmap": "magma", "vmin": 0, "vmax": top}
+        colours = {"cmap": "gray"} if name == "mean face" else {"cmap": "magma", "vmin": 0, "vmax": top}
         ax.imshow(panel, extent=(-1, 1, 1, -1), **colours)
         ax.add_patch(plt.Rectangle((-0.5, -0.5), 1, 1, fill=False, ec="white", ls="--"))
         ax.set_title(name, fontsize=8)

@@ -193,7 +193,11 @@ class Frame:
 
 def fit_frame(squares, boxes):
     """The Frame with the largest mean overlap, on validation scenes: the only use of boxes."""
-    frames = [Frame(round(s, 2), round(d, 2)) for s in np.arange(0.5, 2, 0.1) for d in np.arange(-0.3, 0.31, 0.05)]
+    frames = [
+        Frame(round(float(s), 2), round(float(d), 2))
+        for s in np.arange(0.5, 2, 0.1)
+        for d in np.arange(-0.3, 0.31, 0.05)
+    ]
     return max(frames, key=lambda frame: overlap(frame(squares), boxes).mean())
 
 
@@ -232,7 +236,7 @@ def as_scene(image):
     canvas[:] = border.mean(0)
     corner = (side - columns) // 2, (side - rows) // 2
     canvas[corner[1] : corner[1] + rows, corner[0] : corner[0] + columns] = image
-    scene = np.asarray(Image.fromarray(canvas).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
+    scene = np.array(Image.fromarray(canvas).resize((SIDE, SIDE), Image.Resampling.BILINEAR))
     return scene, lambda boxes: np.asarray(boxes) * side - [*corner, 0, 0]
 
 
