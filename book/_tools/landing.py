@@ -35,6 +35,7 @@ MAP = {
     "18_sparse_connections": ("Fewer connections", (7, 2), ("11_occlusion",)),
     "19_attributes": ("Attributes", (8, 2), ("11_occlusion",)),
     "20_localisation": ("Finding faces", (9, 2), ("19_attributes",)),
+    "21_tracking": ("Following a face", (10, 2), ("20_localisation",)),
 }
 PATHS = {
     "evening": ["01_faces", "03_architecture", "08_sparsity", "14_scorecard"],

@@ -2,11 +2,13 @@
 
 import json
 import re
+from types import SimpleNamespace
 
 import numpy as np
 
 from deepid_lite.figures import widgets
 from deepid_lite.neurons.selectiveness import neuron_thresholds, permuted_targets, split_images
+from deepid_lite.papers.tracking.tracker import Found
 
 
 def data_of(html):
@@ -30,3 +32,17 @@ def test_luck_is_that_of_shuffled_labels():
     np.testing.assert_allclose(np.array(data["draws"][1]["chosen"]) / 1000, expected, atol=6e-4)
     chosen, held = (np.concatenate([draw[key] for draw in data["draws"]]).mean() for key in ("chosen", "held"))
     assert chosen > held, "it was fitted to the one half and not to the other"
+
+
+def test_a_track_has_frames_maps_and_both_boxes():
+    rng = np.random.default_rng(0)
+    truth = np.tile(np.array([3.0, 4, 10, 12]), (5, 1)) + np.arange(5)[:, None]
+    video = SimpleNamespace(frames=rng.integers(0, 256, (5, 30, 40, 3), np.uint8), boxes=truth)
+    found = [Found(truth[t] + 1, 0.5, "lower") for t in range(1, 5)]
+    heats = [{"upper": rng.random((24, 24)), "lower": rng.random((24, 24))} for _ in range(5)]
+    data = data_of(widgets.track_widget(video, truth + 1, found, heats, np.full(5, 0.75), every=2))
+    assert [frame["number"] for frame in data["frames"]] == [0, 2, 4] and (data["width"], data["height"]) == (40, 30)
+    assert [frame["by"] for frame in data["frames"]] == ["first", "lower", "lower"]
+    for frame in data["frames"]:
+        assert frame["box"] == [v + 1 for v in frame["truth"]] and frame["overlap"] == 75
+        assert all(frame[name].startswith("data:image/webp") for name in ("image", "upper", "lower"))

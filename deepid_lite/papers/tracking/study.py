@@ -168,7 +168,7 @@ def _answer_to_the_other(net, video, seed):
 
 def _table(runs, given, place):
     """{tracker: (S, V)}."""
-    names = runs[0][next(iter(given))]
+    names = (*BASELINES, *TRACKERS)
     return {name: np.array([[run[video][name][place] for video in given] for run in runs]) for name in names}
 
 
