@@ -108,7 +108,7 @@ def teachers(result, reference=None, fip=None):
             x = np.array(result["views"]) + place - 2
             ax.errorbar(x, value, yerr=(value - low, high - value), label=label, linewidth=1.2, capsize=2, **look)
         ax.set(xlabel="view (degrees)", xticks=result["views"][::2], ylim=(0, 102))
-        ax.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=3)
+        ax.legend(fontsize=7, frameon=False, loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2)
     axes[0].set_title("the same neurons, five targets", fontsize=9, weight="bold")
     axes[1].set_title("other features", fontsize=9, weight="bold")
     axes[0].set_ylabel("rank-1 (%)")
