@@ -51,7 +51,7 @@ def figure_localisation(result):
     left.errorbar(x, value, yerr=(value - low, high - value), color=COLOURS[0], marker="o", capsize=2)
     for count, name in zip(x, names, strict=True):
         left.plot(np.full(len(result["runs"][name]), count), result["runs"][name], ".", color=COLOURS[0], alpha=0.5)
-    for place, (name, label) in enumerate(CONTROLS.items()):
+    for place, name in enumerate(CONTROLS):
         value, low, high = result["recall"][name]
         left.errorbar(
             x[-1] * 1.35 ** (place + 1), value, yerr=[[value - low], [high - value]], capsize=2,
