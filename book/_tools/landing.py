@@ -30,6 +30,7 @@ MAP = {
     "12_regions": ("Regions", (6, 1), ("07_measuring",)),
     "13_better": ("Ablations", (6, 0), ("05_training", "07_measuring")),
     "14_scorecard": ("Scorecard", (7, 1), ("11_occlusion", "12_regions", "13_better")),
+    "15_relational": ("Pairs of faces", (7, 0), ("12_regions",)),
 }
 PATHS = {
     "evening": ["01_faces", "03_architecture", "08_sparsity", "14_scorecard"],
