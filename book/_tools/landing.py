@@ -30,6 +30,7 @@ MAP = {
     "12_regions": ("Regions", (6, 1), ("07_measuring",)),
     "13_better": ("Ablations", (6, 0), ("05_training", "07_measuring")),
     "14_scorecard": ("Scorecard", (7, 1), ("11_occlusion", "12_regions", "13_better")),
+    "15_relational": ("Pairs of faces", (8, 0), ("14_scorecard",)),
     "16_canonical": ("Canonical view", (8, 1), ("14_scorecard",)),
     "17_multiview": ("All views", (9, 1), ("16_canonical",)),
     "18_sparse_connections": ("Fewer connections", (7, 2), ("11_occlusion",)),
