@@ -128,7 +128,10 @@ def build(config):
         options = {**config}
         name = options.pop("architecture", "DeepIDNet")
         if name not in ARCHITECTURES:
-            raise DataError(f"architecture {name!r}: unknown; use one of {', '.join(ARCHITECTURES)}")
+            known = ", ".join(ARCHITECTURES)
+            raise DataError(
+                f"architecture {name!r}: unknown; use one of {known}; nets of other papers: deepid reproduce"
+            )
         return ARCHITECTURES[name](**options)
     except DataError:
         raise
