@@ -140,3 +140,18 @@ def test_what_chapter_19_says_of_rows():
         strict=True)}  # fmt: skip
     widest = sorted(gap, key=gap.get)[-4:]
     assert {"Smiling", "Mouth_Slightly_Open"} <= set(widest) and gap["Male"] < 2
+
+
+def test_what_chapter_17_says_of_time():
+    """Only three times the steps put all views ahead of the name, and there the sides bring it."""
+    means = {name: {target: rates[target]["mean"][0] for target in ("name", "frontal picture", "all views", "raw")}
+             for name, rates in load_result("studios", "lite")["studios"].items()}  # fmt: skip
+    longer = means.pop("three times the steps")
+    assert longer["all views"] > longer["name"] > longer["frontal picture"] > longer["raw"]
+    assert all(rates["name"] > max(rates["frontal picture"], rates["all views"]) for rates in means.values())
+    short = {name: found["mean"][0] for name, found in load_result("supervision", "lite")["rank1"].items()}
+    assert 14 < longer["all views"] - short["all views"] < 16 and 1.5 < longer["name"] - short["name"] < 2.5
+    longer = load_result("studios", "lite")["studios"]["three times the steps"]
+    views = {name: [rate for rate, *_ in longer[name]["views"]] for name in ("all views", "name")}
+    gain = np.subtract(views["all views"], views["name"])
+    assert min(gain[0], gain[-1]) > 5 and max(gain[2:5]) < 0
