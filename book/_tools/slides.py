@@ -22,7 +22,7 @@ FIGURE = re.compile(r"!\[\]\(#([\w-]+)\)")
 TYPES = {"png": "image/png", "svg": "image/svg+xml", "jpg": "image/jpeg"}
 PAGE = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<link rel="icon" href="../_static/favicon.svg"><title>{title}</title><style>{css}</style></head>
+<link rel="icon" href="data:,"><title>{title}</title><style>{css}</style></head>
 <body><main>
 {slides}
 </main><script>{script}</script></body></html>

@@ -210,9 +210,9 @@ def test_fine_tuning_moves_every_net_and_the_loss_falls(apart, faces, tmp_path):
     system = system_of()
     recipe = Recipe(**{**vars(RECIPE), "epochs": 1, "lr": 3e-3})
     batch = GroupBatches(faces.images, faces.labels, recipe, system.regions, 8)(0, torch.device("cpu"))
-    before, start = copy.deepcopy(system), float(Together(copy.deepcopy(system), apart)(batch, 0)[0])
+    before, start = copy.deepcopy(system), Together(copy.deepcopy(system), apart)(batch, 0)[0].item()
     fine_tune(system, faces, recipe, tmp_path, 25, apart, device="cpu")
-    assert float(Together(copy.deepcopy(system), apart)(batch, 0)[0]) < start
+    assert Together(copy.deepcopy(system), apart)(batch, 0)[0].item() < start
     moved = {name: not torch.equal(a, system.state_dict()[name]) for name, a in before.state_dict().items()}
     assert all(moved[f"groups.{g}.{n}.conv1.weight"] for g in (0, 1) for n in (0, 1))
     assert moved["rbm.W"] is not apart
