@@ -135,7 +135,8 @@ def _judge(claim, scale, record, path, remedy):
         beside = _checked(claim.beside(record)) if claim.beside else {}
         return Verdict(claim, scale, number(claim, ours), more(claim, difference), ours, difference, beside)
     except KeyError as error:
-        return not_tested(f"not recorded yet: {claim.study} has no {error}; deepid reproduce {claim.study} makes it")
+        lacks = f"the record of {claim.study} has no {error}, which the rule asks for"
+        return not_tested(f"not recorded yet: {lacks}; deepid reproduce {claim.study} makes it")
     except (DataError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         why = f"{type(error).__name__}: {error}"
         raise DataError(f"{path}: {claim.name} cannot be read from it ({why}); {remedy}") from error
