@@ -2,7 +2,8 @@
 
 Two choices are made here: how many components PCA leaves, and whether small pictures help Joint Bayesian. The more
 people fit, the more components they suffice for, so a choice by half of them would be too low for all of them: both
-shares are recorded. LFW is not looked at.
+shares are recorded. Whether the answer hangs on who is asked, or on how many pictures each person has, is recorded too.
+LFW is not looked at.
 """
 
 import numpy as np
@@ -15,6 +16,7 @@ from deepid_lite.verification.verifier import fit_verifier
 
 COMPONENTS = (60, 90, 120, 180)
 SMALL = ("celeba64", "celeba89")  # sources of the web faces that were enlarged from 64 to 90 pixels
+FEW = 4  # pictures of a person
 
 
 @study
@@ -23,25 +25,37 @@ def choices(setup, shares=(2, 5)):
 
     {people who fit: {"all", "sharp"}: pictures that Joint Bayesian is fitted on -> {components: one accuracy a fold}}.
     shares: of 2 folds one fits, of 5 four. The pairs are of sharp pictures in both cases, and the same for all choices
-    of a fold.
+    of a fold. "asked": with the first share, pairs of CelebA's people alone and of all others alone; "few pictures":
+    fitted on FEW of each person at most.
     """
     features, faces = setup.features("held_out"), setup.held_out
-    small = np.isin(faces.attributes.get("source", np.zeros(len(faces), "U1")), SMALL)
+    source = np.asarray(faces.attributes.get("source", np.zeros(len(faces), "U1")), str)
+    small, celeba = np.isin(source, SMALL), np.char.startswith(source, "celeba")
+    order = np.argsort(faces.labels, kind="stable")
+    few = np.empty(len(faces), bool)
+    few[order] = np.arange(len(faces)) - np.searchsorted(faces.labels[order], faces.labels[order]) < FEW
+    every = np.ones_like(small)
+
+    def of(share, kinds):
+        return {
+            name: {
+                str(n): [_accuracy(features, faces.labels, used, asked, n, fold, share) for fold in range(share)]
+                for n in COMPONENTS
+                if n <= features.shape[1]
+            }
+            for name, (used, asked) in kinds.items()
+        }
+
+    others = {"CelebA": (every, ~small & celeba), "others": (every, ~small & ~celeba), "few pictures": (few, ~small)}
     return {
         "scale": setup.name,
         "data_hash": faces.data_hash,
-        "images": {"all": len(faces), "sharp": int((~small).sum())},
+        "images": {"all": len(faces), "sharp": int((~small).sum()), "few pictures": int(few.sum())},
         "accuracy": {
-            f"{share - 1} of {share}": {
-                name: {
-                    str(n): [_accuracy(features, faces.labels, used, ~small, n, fold, share) for fold in range(share)]
-                    for n in COMPONENTS
-                    if n <= features.shape[1]
-                }
-                for name, used in {"all": np.ones_like(small), "sharp": ~small}.items()
-            }
+            f"{share - 1} of {share}": of(share, {"all": (every, ~small), "sharp": (~small, ~small)})
             for share in shares
         },
+        "asked": of(shares[0], {name: kind for name, kind in others.items() if kind[1].any()}),
     }
 
 
