@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.celeba import CELEBA_ATTRIBUTES
+from deepid_lite.faces.pictures import overlap
 from deepid_lite.faces.synthetic.people import ATTRIBUTES
 from deepid_lite.faces.tables import INDEX_LANDMARKS
 from deepid_lite.figures.localisation import figure_localisation, figure_where, scenes
@@ -39,7 +40,6 @@ from deepid_lite.papers.localisation.net import (
     fit_frame,
     fit_locator,
     load_locator,
-    overlap,
     responses,
     save_locator,
     train,
@@ -213,10 +213,7 @@ def test_its_value_is_that_of_sums_by_hand():
     assert side in np.rint(SIDES * 32)
 
 
-def test_overlap_and_frame():
-    a = np.array([[0.0, 0, 2, 2], [0, 0, 1, 1], [0, 0, 1, 1]])
-    b = np.array([[1.0, 1, 2, 2], [0, 0, 1, 1], [2, 2, 1, 1]])
-    np.testing.assert_allclose(overlap(a, b), [1 / 7, 1, 0])
+def test_a_frame_lies_to_its_square_and_is_found_again():
     np.testing.assert_allclose(Frame(2.0, 0.25)(np.array([[0.4, 0.4, 0.2, 0.2]])), [[0.3, 0.4, 0.4, 0.4]])
     rng = np.random.default_rng(0)
     squares = np.concatenate([rng.random((40, 2)) * 0.5, np.repeat(rng.uniform(0.2, 0.4, (40, 1)), 2, 1)], 1)
