@@ -378,5 +378,5 @@ def test_photographs_are_split_by_people_and_wrong_boxes_left_out(wild):
     again = read_photographs(wild)
     assert all(np.array_equal(a.images, b.images) for a, b in zip(again, (train_, validation, test), strict=False))
     (wild / "celeba_labels" / "list_attr_celeba.txt").write_text(f"1\n{' '.join(CELEBA_ATTRIBUTES)}\nx.jpg" + " 1" * 40)
-    with pytest.raises(DataError, match="0 pictures with all attributes; unzip"):
+    with pytest.raises(DataError, match="0 pictures with all attributes; put list_attr_celeba.zip into"):
         read_photographs(wild)
