@@ -56,11 +56,11 @@ class Data(NamedTuple):
     clean_test: ViewFaces
 
 
-def draw_data(people=PEOPLE, lights=LIGHTS, expression=0.0):
-    """The set of this chapter; people: of both parts. expression: of the inputs, see `make_views`."""
+def draw_data(people=PEOPLE, lights=LIGHTS, expression=0.0, test="test"):
+    """The set of this chapter; people: of both parts. expression: of the inputs, see `make_views`. test: who tests."""
     pairs = [
         (make_views(n, lights=lights, part=part, expression=expression), make_views(n, lights=1, part=part, jitter=0))
-        for part, n in zip(("train", "test"), people, strict=True)
+        for part, n in zip(("train", test), people, strict=True)
     ]
     return Data(*pairs[0], *pairs[1])
 
