@@ -117,8 +117,12 @@ def _trained(data, recipe, folder, seed, nets):
     for name, changes in nets.items():
         of_net = dataclasses.replace(recipe, net={**recipe.net, **changes})
         seen = np.isin(data.train.views, changes.get("views", VIEWS) if "five" in name else VIEWS)
-        place = where / name.replace(" ", "-").replace(",", "")
-        yield name, train(data.train.subset(seen), data.clean, of_net, place, device="cpu")
+        yield name, train(data.train.subset(seen), data.clean, of_net, folder_of(where, name), device="cpu")
+
+
+def folder_of(where, name):
+    """Of the training of a net."""
+    return where / name.replace(" ", "-").replace(",", "")
 
 
 def _inputs(data):
