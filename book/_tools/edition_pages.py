@@ -209,17 +209,20 @@ def drop_setup(body: Tag, seen: int) -> int:
 
 
 def gather_answers(body: Tag):
-    """The answers of a page's quiz at its end, where they do not give away the questions."""
-    answers = body.select("details.quiz-answer")
-    if not answers:
-        return
-    section = new('<section class="answers"><h2>Answers</h2></section>')
-    for place, answer in enumerate(answers, 1):
-        answer.summary.decompose()
-        answer.name, answer["class"] = "div", ["answer"]
-        section.append(new(f'<p class="answer-of">Question {place}</p>'))
-        section.append(answer.extract())
-    (body.section or body).append(section)
+    """Solutions and the answers of the quiz at the end of the page, where they do not give away the questions."""
+    solutions, answers = body.select("details.solution"), body.select("details.quiz-answer")
+    if solutions:
+        section = new('<section class="answers"><h2>Solutions</h2></section>')
+        section.extend([solution.extract() for solution in solutions])
+        (body.section or body).append(section)
+    if answers:
+        section = new('<section class="answers"><h2>Answers to the quiz</h2></section>')
+        for place, answer in enumerate(answers, 1):
+            answer.summary.decompose()
+            answer.name, answer["class"] = "div", ["answer"]
+            section.append(new(f'<p class="answer-of">Question {place}</p>'))
+            section.append(answer.extract())
+        (body.section or body).append(section)
 
 
 def unfold(body: Tag):

@@ -21,7 +21,18 @@ from book_source import BOOK, ROOT, repository, settings
 from edition_checks import epub_faults, page_faults, pdf_faults, starts_of_pages
 from edition_chromium import chromium, find_chromium, mathjax, to_mathml
 from edition_epub import navigation, pack, package
-from edition_pages import EditionError, clean, formulas, join, name_id, put_mathml, read_page, stand_alone, title_of
+from edition_pages import (
+    EditionError,
+    clean,
+    formulas,
+    gather_answers,
+    join,
+    name_id,
+    put_mathml,
+    read_page,
+    stand_alone,
+    title_of,
+)
 from run_twin import plain_ipython
 
 import deepid_lite
@@ -223,6 +234,7 @@ def write_epub(draft: Path) -> list[str]:
     mathml = to_mathml(asked, BUILD / "equations.html")
     files, properties = {}, {"nav.xhtml": "nav"}
     for name, body in pages.items():
+        gather_answers(body)
         put_mathml(body, mathml)
         files[f"{name}.xhtml"] = stand_alone(body).encode()
         properties[f"{name}.xhtml"] = "mathml" if body.find("math") else ""

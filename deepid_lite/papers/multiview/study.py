@@ -56,11 +56,11 @@ class Data(NamedTuple):
     clean_test: ViewFaces
 
 
-def draw_data(people=PEOPLE, lights=LIGHTS, expression=0.0):
-    """The set of this chapter; people: of both parts. expression: of the inputs, see `make_views`."""
+def draw_data(people=PEOPLE, lights=LIGHTS, expression=0.0, test="test"):
+    """The set of this chapter; people: of both parts. expression: of the inputs, see `make_views`. test: who tests."""
     pairs = [
         (make_views(n, lights=lights, part=part, expression=expression), make_views(n, lights=1, part=part, jitter=0))
-        for part, n in zip(("train", "test"), people, strict=True)
+        for part, n in zip(("train", test), people, strict=True)
     ]
     return Data(*pairs[0], *pairs[1])
 
@@ -117,8 +117,12 @@ def _trained(data, recipe, folder, seed, nets):
     for name, changes in nets.items():
         of_net = dataclasses.replace(recipe, net={**recipe.net, **changes})
         seen = np.isin(data.train.views, changes.get("views", VIEWS) if "five" in name else VIEWS)
-        place = where / name.replace(" ", "-").replace(",", "")
-        yield name, train(data.train.subset(seen), data.clean, of_net, place, device="cpu")
+        yield name, train(data.train.subset(seen), data.clean, of_net, folder_of(where, name), device="cpu")
+
+
+def folder_of(where, name):
+    """Of the training of a net."""
+    return where / name.replace(" ", "-").replace(",", "")
 
 
 def _inputs(data):
