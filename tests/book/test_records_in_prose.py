@@ -178,3 +178,9 @@ def test_what_chapter_14_says_first():
     assert rows["C27"].difference["points"].high < 0, "under a small cover LBP loses less"
     ensembles = [name for name, v in rows.items() if v.claim.study in ("ensemble", "ensemble_occlusion")]
     assert ensembles and all(rows[name].why for name in ensembles)
+
+
+def test_chapters_3_and_4_say_which_rows_wait_for_seeds():
+    rows = {v.claim.name: v for v in judge("reference")}
+    for chapter, names in {"03_architecture": ("V1", "V3", "O3"), "04_losses": ("D1", "D2", "D3", "D4")}.items():
+        assert ("*not tested*" in said(chapter)) == all(rows[name].why for name in names), chapter
