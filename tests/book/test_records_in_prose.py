@@ -167,6 +167,8 @@ def test_what_chapter_14_says_first():
     def nulls(name):  # what the untrained net has, at each place
         return [ours.value + rows[name].difference[place].value for place, ours in rows[name].ours.items()]
 
+    assert (rows["C1"].number, rows["C1"].more) == ("missed", "no")
+    assert 0.17 < load_result("lfw_view2")["net"]["images"] / 290_000 < 0.25, "about a fifth of the paper's images"
     active = [ours.value for ours in rows["C9"].ours.values()]
     assert rows["C9"].number == "passed" and all(40 < value < 43 for value in active)
     assert all(abs(null - 50) < 1 for null in nulls("C9")), "an untrained net has one in two"
