@@ -186,3 +186,15 @@ def test_chapters_3_and_4_say_which_rows_wait_for_seeds():
     rows = {v.claim.name: v for v in judge("reference")}
     for chapter, names in {"03_architecture": ("V1", "V3", "O3"), "04_losses": ("D1", "D2", "D3", "D4")}.items():
         assert ("*not tested*" in said(chapter)) == all(rows[name].why for name in names), chapter
+
+
+def test_what_chapter_7_says_of_components():
+    record = load_result("choices")
+    halves, asked = record["accuracy"]["1 of 2"], record["asked"]
+
+    def best(found):
+        return max(found, key=lambda n: np.mean(found[n]))
+
+    assert best(halves["all"]) == best(halves["sharp"]) == "60"
+    assert best(asked["CelebA"]) == best(asked["others"]) == "90" and best(asked["few pictures"]) == "120"
+    assert 0.15 < np.mean(halves["all"]["60"]) - np.mean(halves["all"]["120"]) < 0.6, "a few tenths"
