@@ -40,7 +40,8 @@ FACES = r"""<section id="faces"><h1>1. Faces<a class="headerlink" href="#faces">
 <figure id="fig-a"><img alt="A grey square" src="_images/a.png"/>
 <figcaption><p><span class="caption-number">Fig. 1.1 </span>Grey.</p></figcaption></figure>
 <div class="exercise admonition"><p class="admonition-title">Exercise 1.1</p><section id="exercise-content"><p>Why?</p>
-</section></div><div class="exercise admonition"><p class="admonition-title">Exercise 1.2</p><section id="exercise-content"><p>And?</p>
+</section></div><div class="exercise admonition"><p class="admonition-title">Exercise 1.2</p>
+<section id="exercise-content"><p>And?</p>
 </section></div>
 <div class="solution dropdown admonition" id="01_faces-solution-1"><p class="admonition-title">Solution</p>
 <section id="solution-content"><p>Because.</p></section></div>
