@@ -204,7 +204,8 @@ def list_modules(app, docname, source):
         tables = []
         for room in ("", *ROOMS):
             page, title = f"api_{room or 'ground'}.md", f"Room {room}" if room else "The ground"
-            rows = [f"| [`{name.removeprefix(f'{room}.')}`]({page}) | {first_line(name)} |" for name in modules_of(room)]
+            named = [(name.removeprefix(f"{room}."), first_line(name)) for name in modules_of(room)]
+            rows = [f"| [`{short}`]({page}) | {sentence} |" for short, sentence in named]
             tables.append("\n".join([f"## {title}\n", "| module | what it is |", "|---|---|", *rows]))
         source[0] = source[0].replace("@MODULES@", "\n\n".join(tables))
     elif docname.startswith("api_"):
