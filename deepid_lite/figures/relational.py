@@ -1,4 +1,5 @@
-"""Drawings of the ConvNet-RBM: pairs of filters, the eight modes, accuracy level by level, ROC beside the authors'."""
+"""Drawings of the ConvNet-RBM: pairs of filters, the eight modes, accuracy level by level, a longer training,
+ROC beside the authors'."""
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -23,7 +24,6 @@ LEVELS = {  # system of the record -> label, colour
     "meet last": ("faces meet last", 1),
     "identification": ("names people", 1),
 }
-PUBLISHED = ("ConvNet-RBM, CelebFaces", "ConvNet-RBM (LFW only)")  # of figures.roc.METHODS
 
 
 def filter_pairs(net, n=10):
@@ -74,14 +74,40 @@ def levels(result, reference=None):
 
 @figure("relational-roc", of="relational")
 def roc(result, reference=None, published=None):
-    """The ROC of the system of the first seed; published: of figures.roc.read_published, drawn beside LFW's only."""
-    fig, panels = side_by_side(result, reference, 3.2, width=7 if reference else 3.6)
+    """The ROC of the system of the first seed, and the authors' on LFW.
+
+    Of the authors' curves a record has a few points. published: whole curves, of verification.published.read_published.
+    """
+    fig, panels = side_by_side(result, reference, 3.4, width=7 if result and reference else 4.2)
     for ax, found in panels:
-        curves = {name: published[name] for name in PUBLISHED if published and found["scale"] == "reference"}
-        for (name, (far, tar)), colour in zip(curves.items(), COLOURS[1:], strict=False):
-            ax.step(far, tar, where="post", color=colour, linewidth=1, label=name)
-        ax.step(found["roc"]["far"], found["roc"]["tar"], where="post", color="0.1", label="ours")
-        ax.set(xlabel="false accept rate", ylabel="true accept rate", xlim=(0, 0.5), ylim=(0.5, 1.005))
+        for colour, (name, points) in zip(COLOURS[1:], found["authors"].items(), strict=False):
+            label = f"{name}, {points['accuracy']:.1f} %"
+            if published:
+                ax.step(*published[name], where="post", color=colour, linewidth=1, label=label)
+            else:
+                ax.plot(points["far"], points["tar"], "s:", color=colour, linewidth=1, markersize=4, label=label)
+        value = found["accuracy"]["RBM, fine-tuned"][0]
+        ax.step(found["roc"]["far"], found["roc"]["tar"], where="post", color="0.1", label=f"ours, {value:.1f} %")
+        ax.set(xlabel="false accept rate", ylabel="true accept rate", xlim=(0, 0.4), ylim=(0.3, 1.005))
         ax.legend(loc="lower right", fontsize=8, frameon=False)
+        ax.grid(alpha=0.3)
+    sns.despine(fig)
+    return fig
+
+
+@figure("relational-length", of="relational_length")
+def length(result, reference=None):
+    """Accuracy of one net on held-out pairs, trained for more and more epochs, in one mode and in eight."""
+    fig, panels = side_by_side(result, reference, 2.8, width=7 if result and reference else 4.2)
+    for ax, found in panels:
+        for colour, (name, of_name) in zip(COLOURS, found["accuracy"].items(), strict=False):
+            value, low, high = np.array(of_name).T
+            ax.errorbar(found["epochs"], value, yerr=[value - low, high - value], marker="o", markersize=4, capsize=2,
+                        color=colour, label=name)  # fmt: skip
+        ax.set_xscale("log", base=2)
+        ax.set(xticks=found["epochs"], xticklabels=found["epochs"], xlabel="epochs", ylabel="accuracy (%)")
+        ax.minorticks_off()
+        ax.legend(fontsize=8, frameon=False)
+        ax.grid(alpha=0.3)
     sns.despine(fig)
     return fig
