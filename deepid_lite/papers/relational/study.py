@@ -37,7 +37,7 @@ from deepid_lite.verification.verifier import fit_verifier
 # 6 the study
 
 SEEDS = (0, 1, 2)
-LENGTHS = (1, 2, 4, 8)  # epochs
+LENGTHS = (1, 3, 9)  # epochs
 
 
 @study

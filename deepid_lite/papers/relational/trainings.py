@@ -32,7 +32,7 @@ class Size(NamedTuple):
 
 SIZES = {
     "lite": Size(REGIONS, 120, 240, {}, 40, 16, 3e-4),
-    "reference": Size(REGIONS, 600, None, {"epochs": 4, "batch_size": 96}, 100, 16, 3e-4),
+    "reference": Size(REGIONS, 300, None, {"epochs": 3, "batch_size": 96}, 60, 16, 3e-4),
 }
 
 
