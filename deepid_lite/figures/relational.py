@@ -5,7 +5,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from deepid_lite.figures.style import COLOURS, side_by_side
+from deepid_lite.figures.style import COLOURS, present, side_by_side
 from deepid_lite.papers.relational.net import modes
 from deepid_lite.registry import figure
 
@@ -56,18 +56,30 @@ def eight_modes(x, p=None):
 
 @figure("relational-levels", of="relational")
 def levels(result, reference=None):
-    """Accuracy of every level, of what joins the regions, and of the controls, with 95 % intervals."""
-    fig, panels = side_by_side(result, reference, 3.9, sharey=True)
-    for ax, found in panels:
-        names = [name for name in LEVELS if name in found["accuracy"]][::-1]
+    """Accuracy of every level, of what joins the regions, and of the controls, with 95 % intervals.
+
+    Both scales in one panel, so that a phone shows it: photographs as full dots, drawn faces as rings below them.
+    """
+    shown = present(result, reference)
+    names = [name for name in LEVELS if name in shown[0]["accuracy"]][::-1]
+    fig, ax = plt.subplots(figsize=(5.6, 0.7 + 0.36 * len(names)), layout="constrained")
+    for found in shown:
+        real = found["scale"] == "reference"
+        label = "photographs (reference)" if real else "drawn faces (lite)"
+        ax.plot([], [], "o", color="0.3", markersize=5, markerfacecolor="0.3" if real else "white", label=label)
+        shift = 0 if len(shown) == 1 else 0.19 if real else -0.19
         for y, name in enumerate(names):
             value, low, high = found["accuracy"][name]
-            ax.errorbar(value, y, xerr=[[value - low], [high - value]], fmt="o", markersize=5, capsize=2,
-                        color=COLOURS[LEVELS[name][1]])  # fmt: skip
-            ax.annotate(f"{value:.1f}", (value, y), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=7)
-        ax.set(yticks=range(len(names)), yticklabels=[LEVELS[name][0] for name in names], xlabel="accuracy (%)")
-        ax.set_ylim(-0.6, len(names) - 0.2)
-        ax.grid(axis="x", alpha=0.3)
+            colour = COLOURS[LEVELS[name][1]]
+            ax.errorbar(value, y + shift, xerr=[[value - low], [high - value]], fmt="o", markersize=5, capsize=2,
+                        color=colour, markerfacecolor=colour if real else "white")  # fmt: skip
+            ax.annotate(f"{value:.1f}", (high, y + shift), xytext=(4, 0), textcoords="offset points", va="center",
+                        fontsize=7.5)  # fmt: skip
+    ax.set(yticks=range(len(names)), yticklabels=[LEVELS[name][0] for name in names], xlabel="accuracy (%)")
+    ax.set_ylim(-0.6, len(names) - 0.4)
+    ax.grid(axis="x", alpha=0.3)
+    ax.margins(x=0.1)
+    fig.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     sns.despine(fig)
     return fig
 

@@ -18,13 +18,21 @@ def closed():
     plt.close("all")
 
 
-def test_levels_have_a_point_of_every_system():
+def test_levels_have_a_point_of_every_system_at_each_scale():
     values = {name: 50.0 + 3 * i for i, name in enumerate(plots.LEVELS)}
-    fig = plots.levels({"scale": "lite", "accuracy": {name: [v, v - 2, v + 2] for name, v in values.items()}})
-    drawn = [line.get_xdata()[0] for line in fig.axes[0].lines if line.get_marker() == "o"]
-    assert sorted(drawn) == sorted(values.values())
-    labels = [text.get_text() for text in fig.axes[0].get_yticklabels()]
-    assert labels == [label for label, _ in plots.LEVELS.values()][::-1]
+    lite = {"scale": "lite", "accuracy": {name: [v, v - 2, v + 2] for name, v in values.items()}}
+    reference = {"scale": "reference", "accuracy": {name: [v - 1, v - 3, v] for name, v in values.items()}}
+    for shown, wanted in (
+        ((lite,), values.values()),
+        ((lite, reference), [v - d for v in values.values() for d in (0, 1)]),
+    ):
+        ax = plots.levels(*shown).axes[0]
+        drawn = [box.lines[0].get_xdata()[0] for box in ax.containers]
+        assert sorted(drawn) == sorted(wanted)
+        labels = [text.get_text() for text in ax.get_yticklabels()]
+        assert labels == [label for label, _ in plots.LEVELS.values()][::-1]
+        said = {text.get_text() for text in ax.texts}
+        assert said == {f"{v:.1f}" for v in wanted}
 
 
 def test_the_authors_points_are_drawn_beside_lfw_only():
