@@ -122,15 +122,14 @@ def test_what_chapter_17_says_of_targets():
     """All views lead the name; the bit is too little; architectures differ more; one sample draws badly."""
     taught = load_result("supervision", "lite")
     mean = {name: found["mean"] for name, found in taught["rank1"].items()}
-    assert (
-        mean["untrained"][0] < mean["pair"][0] < mean["all views"][1] and mean["pair"][2] < mean["frontal picture"][1]
-    )
-    assert mean["frontal picture"][0] < mean["name"][0] and mean["name and pair"][0] <= mean["name"][0]
-    assert mean["DeepID2+"][1] > mean["name"][2] and taught["rank1"]["name"]["h2"][0] > 75
-    assert 11 < taught["rank1"]["all views"]["h2"][0] < 14 and taught["rank1"]["pair"]["h2"][1] > 40
-    one, many = (taught["ablations"][name] for name in ("S = 1", "S = 5"))
+    value = {name: found[0] for name, found in mean.items()}
+    assert value["pair"] + 30 < value["frontal picture"] < value["name"] < value["all views"] < value["DeepID2+"]
+    assert value["name and pair"] <= value["name"] and mean["DeepID2+"][1] > mean["name and pair"][2]
+    h2 = {name: found["h2"] for name, found in taught["rank1"].items() if "h2" in found}
+    assert h2["name"][0] > 80 and 11 < h2["all views"][0] < 14 and 60 < h2["all views"][1] < 70 and h2["pair"][1] > 50
+    one, own, many = (taught["ablations"][name] for name in ("S = 1", "S = 8, K = 2", "S = 20"))
     assert one["drawn"][1] > many["drawn"][2] and one["view error"][1] > 2 * many["view error"][2]
-    assert one["rank1"][0] > taught["ablations"]["S = 8, K = 2"]["rank1"][1]
+    assert one["rank1"][2] > own["rank1"][0], "features of the net that cannot draw the view are nearly as good"
     answers = {v.claim.name: v.more for v in judge("lite", claims=[CLAIMS[f"M{n}"] for n in range(1, 7)])}
     assert {name for name, answer in answers.items() if answer == "yes"} == {"M1", "M6"}
     first = load_result("studios", "lite")["studios"]
@@ -175,15 +174,9 @@ def test_what_chapter_19_says_of_rows():
 
 
 def test_what_chapter_17_says_of_time():
-    """Only three times the steps put all views ahead of the name, and there the sides bring it."""
+    """In the first look only three times the steps put all views ahead of the name."""
     means = {name: {target: rates[target]["mean"][0] for target in ("name", "frontal picture", "all views", "raw")}
              for name, rates in load_result("studios", "lite")["studios"].items()}  # fmt: skip
     longer = means.pop("three times the steps")
     assert longer["all views"] > longer["name"] > longer["frontal picture"] > longer["raw"]
     assert all(rates["name"] > max(rates["frontal picture"], rates["all views"]) for rates in means.values())
-    short = {name: found["mean"][0] for name, found in load_result("supervision", "lite")["rank1"].items()}
-    assert 14 < longer["all views"] - short["all views"] < 16 and 1.5 < longer["name"] - short["name"] < 2.5
-    longer = load_result("studios", "lite")["studios"]["three times the steps"]
-    views = {name: [rate for rate, *_ in longer[name]["views"]] for name in ("all views", "name")}
-    gain = np.subtract(views["all views"], views["name"])
-    assert min(gain[0], gain[-1]) > 5 and max(gain[2:5]) < 0
