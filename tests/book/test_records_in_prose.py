@@ -1,5 +1,6 @@
 """A chapter that quotes a record reads it, so that its numbers are those of the record."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -80,31 +81,61 @@ def test_what_chapter_16_says_of_starts_and_pictures():
 
 
 def test_what_chapter_17_says_of_layers_and_views():
-    """The name is ahead, the layers above h2 are not behind, and neither unseen views nor angles are a triumph."""
+    """h2 leads, most at the sides; the angle is no triumph; of unseen views the inner neighbours are beaten alone."""
     record = load_result("multiview", "lite")
     mean = {name: found["mean"][0] for name, found in record["rank1"].items()}
-    assert max(mean, key=mean.get) == "identification, h2" and mean["MVP, h2"] < mean["raw"]
-    assert mean["MVP, h1"] < mean["MVP, h2"] < mean["MVP, h3"] < mean["MVP, h4"]
+    assert max(mean, key=mean.get) == "MVP, h2" and mean["frontal target, h2"] < mean["identification, h2"]
+    drawn, named = (np.array(record["rank1"][f"{name}, h2"]["views"])[:, 0] for name in ("MVP", "identification"))
+    lead = drawn - named
+    assert lead[[0, 8]].min() > 9 and np.abs(lead[3:6]).max() < 2
     error = {name: found["mean"] for name, found in record["view error"].items()}
-    assert error["ridge on pixels"][2] < error["MVP"][1]
+    assert error["ridge on pixels"][0] < error["MVP"][0] < 9
     for view in (-45, -15, 15, 45):
+        outer, inner = ("left", "right") if view < 0 else ("right", "left")
         at = record["views"].index(view)
         error, right = ({name: found[key]["views"][at] for name, found in record["drawn"].items()}
                         for key in ("error", "right"))  # fmt: skip
-        assert error["mean of the neighbours"][2] < error["MVP, five views"][1]
-        assert right["MVP, five views"][2] < min(right[f"{side} neighbour"][1] for side in ("left", "right"))
+        assert error["mean of the neighbours"][0] < error["MVP, five views"][0] < error[f"{inner} neighbour"][0]
+        level = abs(error[f"{outer} neighbour"][0] - error["MVP, five views"][0]) < 0.5
+        assert level == (abs(view) == 15)
+        assert right["MVP, five views"][0] < min(right[f"{side} neighbour"][0] for side in ("left", "right"))
+    grown = {name: {int(n): found["mean"][0] for n, found in of_net.items()}
+             for name, of_net in load_result("lengths", "lite")["rank1"].items()}  # fmt: skip
+    name = grown.pop("identification")
+    assert max(name.values()) - name[50] < 1.5
+    assert all(max(of_net.values()) - of_net[50] > 5 for of_net in grown.values())
+
+
+def test_the_page_of_rules_has_both_verdicts_on_the_perceptron():
+    """The second column is what the record gives; of several differences the worst is printed."""
+    page = (BOOK / "rules.md").read_text(encoding="utf-8")
+    rows = dict(re.findall(r"^\| (M\d), .*\| ([^|]*) \|$", page, re.M))
+    for verdict in judge("lite", claims=[CLAIMS[f"M{n}"] for n in range(1, 7)]):
+        found = verdict.difference
+        if isinstance(found, dict):
+            found = min(found.values(), key=lambda one: one.low)
+        text = f"*{verdict.more}*: {found.value:+.1f} ({found.low:.1f} to {found.high:.1f})".replace("-", "−")
+        assert rows[verdict.claim.name] == text
+
+
+def test_what_chapter_17_says_of_targets():
+    """All views lead the name; the bit is too little; architectures differ more; one sample draws badly."""
     taught = load_result("supervision", "lite")
     mean = {name: found["mean"] for name, found in taught["rank1"].items()}
-    assert (
-        mean["untrained"][0] < mean["pair"][0] < mean["all views"][1] and mean["pair"][2] < mean["frontal picture"][1]
-    )
-    assert mean["frontal picture"][0] < mean["name"][0] and mean["name and pair"][0] <= mean["name"][0]
-    assert mean["DeepID2+"][1] > mean["name"][2] and taught["rank1"]["name"]["h2"][0] > 75
-    assert 11 < taught["rank1"]["all views"]["h2"][0] < 14 and taught["rank1"]["pair"]["h2"][1] > 40
-    one, many = (taught["ablations"][name] for name in ("S = 1", "S = 5"))
+    value = {name: found[0] for name, found in mean.items()}
+    assert value["pair"] + 30 < value["frontal picture"] < value["name"] < value["all views"] < value["DeepID2+"]
+    assert value["name and pair"] <= value["name"] and mean["DeepID2+"][1] > mean["name and pair"][2]
+    h2 = {name: found["h2"] for name, found in taught["rank1"].items() if "h2" in found}
+    assert h2["name"][0] > 80 and 11 < h2["all views"][0] < 14 and 60 < h2["all views"][1] < 70 and h2["pair"][1] > 50
+    one, own, many = (taught["ablations"][name] for name in ("S = 1", "S = 8, K = 2", "S = 20"))
     assert one["drawn"][1] > many["drawn"][2] and one["view error"][1] > 2 * many["view error"][2]
-    assert one["rank1"][0] > taught["ablations"]["S = 8, K = 2"]["rank1"][1]
-    assert all(verdict.more != "yes" for verdict in judge("lite", claims=[CLAIMS[f"M{n}"] for n in range(1, 7)]))
+    assert one["rank1"][2] > own["rank1"][0], "features of the net that cannot draw the view are nearly as good"
+    answers = {v.claim.name: v.more for v in judge("lite", claims=[CLAIMS[f"M{n}"] for n in range(1, 7)])}
+    assert {name for name, answer in answers.items() if answer == "yes"} == {"M1", "M6"}
+    first = load_result("studios", "lite")["studios"]
+    for name, rates in first.items():
+        ahead = rates["all views"]["mean"][0] > rates["name"]["mean"][0]
+        assert ahead == (name == "three times the steps")
 
 
 def test_what_chapter_18_says_of_cuts_and_choices():
@@ -143,18 +174,12 @@ def test_what_chapter_19_says_of_rows():
 
 
 def test_what_chapter_17_says_of_time():
-    """Only three times the steps put all views ahead of the name, and there the sides bring it."""
+    """In the first look only three times the steps put all views ahead of the name."""
     means = {name: {target: rates[target]["mean"][0] for target in ("name", "frontal picture", "all views", "raw")}
              for name, rates in load_result("studios", "lite")["studios"].items()}  # fmt: skip
     longer = means.pop("three times the steps")
     assert longer["all views"] > longer["name"] > longer["frontal picture"] > longer["raw"]
     assert all(rates["name"] > max(rates["frontal picture"], rates["all views"]) for rates in means.values())
-    short = {name: found["mean"][0] for name, found in load_result("supervision", "lite")["rank1"].items()}
-    assert 14 < longer["all views"] - short["all views"] < 16 and 1.5 < longer["name"] - short["name"] < 2.5
-    longer = load_result("studios", "lite")["studios"]["three times the steps"]
-    views = {name: [rate for rate, *_ in longer[name]["views"]] for name in ("all views", "name")}
-    gain = np.subtract(views["all views"], views["name"])
-    assert min(gain[0], gain[-1]) > 5 and max(gain[2:5]) < 0
 
 
 def test_what_chapter_14_says_first():

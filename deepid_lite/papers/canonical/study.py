@@ -18,6 +18,7 @@ from deepid_lite.verification.across_views import baselines, by_view, estimate, 
 # 6 the study
 
 PEOPLE, LIGHTS, SEEDS = (120, 60), 3, (0, 1, 2)
+PARTS = ("train", "first_test")
 WEIGHTS = {"symmetry alone": 0.0, "symmetry and rank": 0.1, "rank alone": 1e6}
 
 
@@ -32,12 +33,8 @@ def canonical_view(setup, folder="runs/canonical", people=PEOPLE, seeds=SEEDS, *
     """
     if setup.name != "lite":
         raise DataError(f"canonical_view, scale {setup.name}: its people are drawn; use --scale lite")
-    train_set, test = (
-        make_views(n, lights=LIGHTS, part=part) for n, part in zip(people, ("train", "test"), strict=True)
-    )
-    fronts = [
-        make_views(n, (0,), 1, part=part, jitter=0).images for n, part in zip(people, ("train", "test"), strict=True)
-    ]
+    train_set, test = (make_views(n, lights=LIGHTS, part=part) for n, part in zip(people, PARTS, strict=True))
+    fronts = [make_views(n, (0,), 1, part=part, jitter=0).images for n, part in zip(people, PARTS, strict=True)]
     recipe = read_recipe("canonical", **changes)
     of_train, of_test = baselines(train_set), baselines(test)
     rates = {name: [rank1_by_view(train_set, test, of_train[name], of_test[name])] for name in of_train}

@@ -208,6 +208,10 @@ def nearer(result, name, other, view):
     return Estimate(*estimate(second - first))
 
 
+def degrees(view):
+    return f"{view:+d}°".replace("-", "−")
+
+
 H2, FRONTAL, FIVE = "MVP, h2", "frontal target, h2", "MVP, five views"
 
 claims(
@@ -233,8 +237,8 @@ claims(
     Claim(
         "M4", section="other systems", study="multiview", source="unseen views", paper="drawn",
         statement="The net draws views that it never saw: nearer to the truth than both neighbouring true views",
-        ours=lambda r: {f"{v}°": Estimate(*r["drawn"][FIVE]["error"]["views"][VIEWS.index(v)]) for v in UNSEEN},
-        difference=lambda r: {f"{v}°, {side}": nearer(r, FIVE, f"{side} neighbour", v)
+        ours=lambda r: {degrees(v): Estimate(*r["drawn"][FIVE]["error"]["views"][VIEWS.index(v)]) for v in UNSEEN},
+        difference=lambda r: {f"{degrees(v)}, {side}": nearer(r, FIVE, f"{side} neighbour", v)
                               for v in UNSEEN for side in ("left", "right")},
         kind="baseline", against="the person's true pictures 15° away", interval="people", smaller=True,
         unit="{:.1f} % of the range", of="Multi-View Perceptron",

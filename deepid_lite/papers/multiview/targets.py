@@ -39,8 +39,9 @@ STUDIOS = {
     "six lights": dict(people=120, lights=6),
     "expressions": dict(people=120, lights=3, expression=1.0),
     "smaller steps": dict(people=120, lights=3, lr=5e-4),  # a quarter of the preset's rate: fewer neurons fall silent
-    "a third of the steps": dict(people=120, lights=3, times=1 / 3),
+    "three times the steps": dict(people=120, lights=3, times=3),
 }
+FIRST_EPOCHS = 50  # of the first record, before `lengths`
 TARGETS = ("pair", "name", "name and pair", "frontal picture", "all views")
 # targets whose nets the study `multiview` has trained
 TRAINED = {"name": "identification", "frontal picture": "frontal target", "all views": "MVP"}
@@ -137,16 +138,16 @@ def supervision(setup, folder="runs/multiview", people=PEOPLE, seeds=SEEDS, **ch
 
 
 @study
-def studios(setup, folder="runs/studios", test=PEOPLE[1], **changes):
+def studios(setup, folder="runs/studios", test=PEOPLE[1], epochs=FIRST_EPOCHS, **changes):
     """The same for three of the targets where people, lights, expressions or the recipe differ; one training each.
 
-    All nets take as many steps as those of `supervision`, whatever the number of pictures, but for the last studio's.
-    test: people who test.
+    The first look at longer trainings, on the people of the first test: all nets take the steps of so many `epochs` of
+    the chapter's set, but for the last studio's. test: how many people test.
     """
-    recipe, found, drawn = _recipe(setup, "studios", changes), {}, []
+    recipe, found, drawn = _recipe(setup, "studios", changes | {"epochs": epochs}), {}, []
     steps = recipe.epochs * (PEOPLE[0] * len(VIEWS) * LIGHTS // recipe.batch_size)
     for name, studio in STUDIOS.items():
-        drawn.append(draw_data((studio["people"], test), studio["lights"], studio.get("expression", 0.0)))
+        drawn.append(draw_data((studio["people"], test), studio["lights"], studio.get("expression", 0.0), "first_test"))
         an_epoch = len(drawn[-1].train) // recipe.batch_size
         epochs = max(1, round(studio.get("times", 1) * steps / an_epoch))
         of_studio = dataclasses.replace(recipe, epochs=epochs, lr=studio.get("lr", recipe.lr))
@@ -184,7 +185,9 @@ def _rates(data, recipe, folder, seeds, targets):
     for seed in seeds:
         of_seed, place = dataclasses.replace(recipe, seed=seed), folder / f"seed-{seed}"
         for target in targets:
-            of_net = for_net(of_seed, TRAINED.get(target, "identification"))  # pairs learn as long as names
+            of_net = of_seed
+            if targets == TARGETS:
+                of_net = for_net(of_seed, TRAINED.get(target, "identification"))  # pairs learn as long as names
             add_net(target, of_target(data, target, of_net, folder_of(place, TRAINED.get(target, target))))
         if targets == TARGETS:
             torch.manual_seed(seed)
