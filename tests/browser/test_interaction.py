@@ -208,6 +208,31 @@ def test_occlusion_figure(page, address):
     assert page.faults == []
 
 
+def test_a_track_is_stepped_and_played_by_keyboard(page, address):
+    visit(page, address, "21_tracking")
+    figure = page.locator(".dl-track")
+    status, picture = figure.locator(".status"), figure.locator("img").first
+    start_before(page, figure)
+    tab_to(page, ".dl-track button", 3)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    assert status.inner_text().endswith("The box is given.")
+    first = picture.get_attribute("src")
+    page.keyboard.press("ArrowRight")
+    assert "layer decided" in status.inner_text() and picture.get_attribute("src") != first
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    assert figure.get_by_role("button").inner_text() == "Pause"
+    page.keyboard.press("Enter")
+    assert figure.get_by_role("button").inner_text() == "Play"
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    end = picture.get_attribute("src")
+    page.keyboard.press("ArrowRight")
+    assert picture.get_attribute("src") == end != first
+    assert page.faults == []
+
+
 def test_hamming_figure(page, address):
     visit(page, address, "08_sparsity")
     figure = page.locator(".dl-hamming")
