@@ -191,7 +191,8 @@ def front(titles: dict) -> str:
     book = {key: escape(text) for key, text in about().items()}
     return (
         f'<section class="title-page"><p class="title">{book["title"]}</p><p>{book["author"]}</p>'
-        f"<p>Version {book['version']}, {book['date']}</p><p>{book['rights']}</p><p>{book['address']}</p></section>"
+        f"<p>Version {book['version']}, {book['date']}</p><p>{book['rights']}</p><p>{book['address']}</p>"
+        "<p>Code that only draws a figure or sets a table is left out; the notebooks have it.</p></section>"
         f'<nav class="contents"><h1>Contents</h1><ol>{"".join(lines)}</ol></nav>'
     )
 
