@@ -47,7 +47,8 @@ def choices(setup, shares=(2, 5)):
             for name, (used, asked) in kinds.items()
         }
 
-    others = {"CelebA": (every, ~small & celeba), "others": (every, ~small & ~celeba), "few pictures": (few, ~small)}
+    asked = {"CelebA": (every, ~small & celeba), "others": (every, ~small & ~celeba)}
+    asked = {name: kind for name, kind in asked.items() if kind[1].any()}
     return {
         "scale": setup.name,
         "data_hash": faces.data_hash,
@@ -56,7 +57,7 @@ def choices(setup, shares=(2, 5)):
             f"{share - 1} of {share}": of(share, {"all": (every, ~small), "sharp": (~small, ~small)})
             for share in shares
         },
-        "asked": of(shares[0], {name: kind for name, kind in others.items() if kind[1].any()}, ASKED),
+        "asked": of(shares[0], {"few pictures": (few, ~small)}) | of(shares[0], asked, ASKED),
     }
 
 

@@ -221,5 +221,7 @@ def test_what_chapter_7_says_of_components():
         return max(found, key=lambda n: np.mean(found[n]))
 
     assert best(halves["all"]) == best(halves["sharp"]) == "60"
-    assert best(asked["CelebA"]) == best(asked["others"]) == "90" and best(asked["few pictures"]) == "120"
+    assert best(asked["CelebA"]) == best(asked["others"]) == "90"
+    few = asked["few pictures"]
+    assert max(abs(np.mean(few[n]) - np.mean(halves["all"][n])) for n in few) < 0.1, "nearly the same row"
     assert 0.15 < np.mean(halves["all"]["60"]) - np.mean(halves["all"]["120"]) < 0.6, "a few tenths"
