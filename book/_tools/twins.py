@@ -151,12 +151,12 @@ class Converter:
         return f"```{argument}\n{body}\n```"
 
     def do_package_code(self, argument, options, body):
-        from package_code import address, lines_of
+        from package_code import address, folded, lines_of
 
         path, first, last, text = lines_of(
             argument, options.get("from", ""), options.get("to", ""), "docstring" in options
         )
-        return f"```python\n{text}\n```\n\n*[`{path}`, lines {first} to {last}]({address(path, first, last)})*"
+        return f"```python\n{folded(text)}\n```\n\n*[`{path}`, lines {first} to {last}]({address(path, first, last)})*"
 
     def do_exercise(self, argument, options, body):
         label = options.get("label") or self.fail("an exercise has no label")

@@ -21,6 +21,12 @@ TEACHERS = {  # target of the record `supervision` -> what it says
     "frontal picture": "the frontal picture",
     "all views": "every view (MVP)",
 }
+LEARNERS = {  # net of the record `lengths` -> what it does
+    "identification": "names the person",
+    "MVP": "draws every view (MVP)",
+    "told the view": "the same, told the view",
+    "frontal target": "draws the frontal view",
+}
 OTHERS = {"raw": "pixels", "landmark LBP": "landmark LBP", "DeepID2+": "DeepID2+, few maps", "FIP": "FIP, chapter 16"}
 UNSEEN_LINES = {
     "MVP, five views": "drawn, view not trained on",
@@ -89,6 +95,23 @@ def unseen(result, reference=None):
             ylim=(0, None),
         )
     legend_above(fig, axes[0])
+    sns.despine(fig)
+    return fig
+
+
+@figure("multiview-lengths", of="lengths")
+def lengths(result, reference=None):
+    """Mean rank-1 on held-out people against the epochs of training, one line a net; the chosen length is ringed."""
+    fig, ax = plt.subplots(figsize=(7, 3.2), layout="constrained")
+    for place, (name, of_net) in enumerate(result["rank1"].items()):
+        epochs = np.array([int(n) for n in of_net])
+        value, low, high = np.array([found["mean"] for found in of_net.values()]).T
+        look = {"color": COLOURS[place], "marker": "osD^"[place], "markersize": 4, "linewidth": 1.2, "capsize": 2}
+        ax.errorbar(epochs + 2 * place - 3, value, yerr=(value - low, high - value), label=LEARNERS[name], **look)
+        at = epochs == result["chosen"][name]
+        ax.plot(epochs[at] + 2 * place - 3, value[at], "o", color=COLOURS[place], markersize=12, fillstyle="none")
+    ax.set(xlabel="epochs", xticks=epochs, ylabel="rank-1, held-out people (%)")
+    legend_above(fig, ax, columns=4)
     sns.despine(fig)
     return fig
 

@@ -100,16 +100,18 @@ def baselines(faces):
     """Features without a net, each (N, D): {"raw": pixels, "LBP": on a grid, "landmark LBP": around the landmarks}.
 
     LBP: uniform codes [see lbp.py] of the picture enlarged twice, counted in 8 x 8 cells of 8 pixels, or in 2 x 2 cells
-    of 12 pixels around each of the five landmarks, which the set knows exactly; square roots of the counts.
+    of 12 pixels around each of the five landmarks, if they are known (no nan); square roots of the counts.
     """
     big = faces.images.repeat(2, 1).repeat(2, 2)
     codes = np.stack([local_binary_pattern(image, P=8, R=2, method="nri_uniform") for image in big]).astype(np.intp)
-    points = np.rint(2 * faces.landmarks).astype(int)[:, :, ::-1]  # (row, column)
-    return {
+    found = {
         "raw": faces.images.reshape(len(faces), -1) / np.float32(255),
         "LBP": np.sqrt(np.stack([_histograms(c, 8) for c in codes])),
-        "landmark LBP": np.sqrt(np.stack([_around(*one, 12) for one in zip(codes, points, strict=True)])),
     }
+    if np.isfinite(faces.landmarks).all():
+        points = np.rint(2 * faces.landmarks).astype(int)[:, :, ::-1]  # (row, column)
+        found["landmark LBP"] = np.sqrt(np.stack([_around(*one, 12) for one in zip(codes, points, strict=True)]))
+    return found
 
 
 def _around(codes, points, half):

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.synthetic.views import LIGHTS, make_views
+from deepid_lite.faces.synthetic.views import FIRST_PERSON, LIGHTS, make_views
+from deepid_lite.papers.localisation import scenes
+from deepid_lite.papers.tracking import videos
 
 
 @pytest.fixture(scope="module")
@@ -43,9 +45,12 @@ def test_clean_pictures_differ_by_nothing_but_what_is_asked_for():
     assert (clean.images != jittered.images).any() and (clean.images != smiling.images).any()
 
 
-def test_train_and_test_people_are_others():
-    train, test = (make_views(1, views=(0,), lights=1, part=part, jitter=0) for part in ("train", "test"))
-    assert (train.images != test.images).any()
+def test_the_people_of_each_part_are_others():
+    parts = [make_views(2, views=(0,), lights=1, part=part, jitter=0).images for part in FIRST_PERSON]
+    drawn = np.concatenate(parts)
+    assert len(np.unique(drawn.reshape(len(drawn), -1), axis=0)) == 2 * len(FIRST_PERSON) == 6
+    first = sorted([*FIRST_PERSON.values(), *videos.FIRST_PERSON.values(), *scenes.FIRST_PERSON.values()])
+    assert len(set(first)) >= len(FIRST_PERSON) + 3 and min(np.diff(sorted(set(first)))) >= 5_000
 
 
 @pytest.mark.parametrize(
@@ -56,7 +61,7 @@ def test_train_and_test_people_are_others():
         ({"views": (0.5,)}, "whole degrees"),
         ({"n_people": 0}, "n_people = 0: give a whole number from 1"),
         ({"lights": len(LIGHTS) + 1}, f"from 1 to {len(LIGHTS)}"),
-        ({"part": "val"}, "part 'val': use train or test"),
+        ({"part": "val"}, "part 'val': use train, held_out, test"),
         ({"jitter": -1}, "jitter = -1"),
         ({"expression": 3}, "expression = 3"),
     ],

@@ -74,6 +74,17 @@ def test_a_studio_is_a_row():
     assert any(np.allclose(line.get_xdata(), taught()["name"]["mean"][0]) for line in ax.lines)
 
 
+def test_lengths_show_each_net_and_ring_what_was_chosen():
+    found = {name: {n: {"mean": [40.0 + i + int(n) / 10, 39.0, 90.0]} for n in ("50", "100")}
+             for i, name in enumerate(plots.LEARNERS)}  # fmt: skip
+    chosen = dict.fromkeys(found, 100) | {"MVP": 50}
+    (ax,) = plots.lengths({"rank1": found, "chosen": chosen}).axes
+    rings = [line for line in ax.lines if line.get_markersize() == 12]
+    assert [line.get_ydata().tolist() for line in rings] == [[found[n][str(chosen[n])]["mean"][0]] for n in found]
+    shown = [line.get_ydata().tolist() for line in ax.lines if len(line.get_ydata()) == 2]
+    assert all([of_net["50"]["mean"][0], of_net["100"]["mean"][0]] in shown for of_net in found.values())
+
+
 def test_a_turning_head_has_a_picture_of_each_view():
     fig = plots.heads({"one": np.zeros((9, 32, 32), np.uint8), "two": np.zeros((9, 32, 32), np.float32)})
     titles = [ax.get_title() for ax in fig.axes]

@@ -10,6 +10,7 @@ from samples import small_setup
 from deepid_lite.errors import DataError
 from deepid_lite.nets.recipe import read_recipe
 from deepid_lite.papers.multiview import targets as module
+from deepid_lite.papers.multiview.lengths import lengths, shortest
 from deepid_lite.papers.multiview.net import MultiViewPerceptron
 from deepid_lite.papers.multiview.study import draw_data
 
@@ -102,3 +103,19 @@ def test_a_studio_changes_what_it_says(tmp_path, monkeypatch):
     found = module.studios(small_setup(), tmp_path, test=2, **{**SMALL, "epochs": 2, "batch_size": 54})
     assert found["steps"] == 12 and list(found["studios"]) == list(asked)
     assert seen == [(4, found["recipe"]["lr"]), (8, 5e-4)]
+
+
+def test_the_length_is_the_shortest_that_is_as_good_as_the_best():
+    of_net = {str(n): {"mean": [mean, 0, 100]} for n, mean in ((50, 70.0), (100, 84.5), (150, 85.4), (250, 85.0))}
+    assert shortest(of_net) == 100
+    assert shortest(of_net | {"250": {"mean": [95.0, 0, 100]}}) == 250
+
+
+def test_lengths_are_measured_on_people_who_do_not_test(tmp_path):
+    found = lengths(small_setup(), tmp_path, (6, 3), (1, 2), **{k: v for k, v in SMALL.items() if k != "epochs"})
+    assert all(set(of_net) == {"1", "2"} and found["chosen"][name] in (1, 2) for name, of_net in found["rank1"].items())
+    tested = draw_data((6, 3))
+    assert found["data_hash"] != "".join(module.fingerprint(faces.images, faces.labels) for faces in tested)
+    assert found["data_hash"].startswith(module.fingerprint(tested.train.images, tested.train.labels))
+    with pytest.raises(DataError, match="lengths, scale reference"):
+        lengths(small_setup("reference"))

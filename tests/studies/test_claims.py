@@ -255,7 +255,7 @@ def test_the_paragraph_counts_each_row_once(tmp_path):
     open_ = replace(CLAIM, name="C2", at_least=None, difference=lambda r: [10, 9, 11])
     text = claims.answers(judge("lite", tmp_path, [CLAIM, open_, never]), ["robust"])
     assert text == (
-        "- **Robust.** 2 of 3 claims were tested. More than the comparison? *yes* in 1 (C1), *inconclusive* in 1 (C2)."
+        "- **Robust.** Tested: 2 of 3 claims. More than the comparison? *yes* in 1 (C1), *inconclusive* in 1 (C2)."
         " The number or bar was reached in 0 of 1."
     )
 

@@ -23,7 +23,8 @@ PIXELS = 32  # of a side, after averaging
 JITTER = {"roll": (-2, 2), "scale": (-0.03, 0.03), "shift_x": (-1.5, 1.5), "shift_y": (-1.5, 1.5),
           "exposure": (-0.5, 0.5), "noise": (0, 0.06), "texture": (0, 1)}  # fmt: skip
 EXPRESSION = {"smile": (-0.5, 1), "mouth_open": (0, 0.8), "brow_raise": (-1, 1), "eye_closure": (0, 0.6)}
-FIRST_PERSON = {"train": 40_000, "test": 50_000}  # nobody of the lite set
+# nobody of the lite set, of videos or of scenes; people from 50,000 on tested the first records and are retired
+FIRST_PERSON = {"train": 40_000, "held_out": 45_000, "test": 90_000}
 
 
 @dataclass
@@ -56,13 +57,13 @@ class ViewFaces:
 def make_views(n_people, views=VIEWS, lights=4, seed=LITE_SEED, part="test", jitter=1.0, expression=0.0):
     """Draw each of `n_people` people at each of the views, in whole degrees, under the first `lights` of LIGHTS.
 
-    part: "train" or "test", whose people are others. jitter: its strength; 0 gives clean pictures. expression: how far
-    smiles, mouths, brows and eyelids move. A picture's bytes depend on seed, person, view and light alone. Returns
+    part: one of FIRST_PERSON, whose people are others. jitter: its strength; 0 gives clean pictures. expression: how
+    far smiles, mouths, brows and eyelids move. A picture's bytes depend on seed, person, view and light alone. Returns
     `ViewFaces`; DataError for numbers out of range.
     """
     views = np.atleast_1d(views)
     if part not in FIRST_PERSON:
-        raise DataError(f"part {part!r}: use {' or '.join(FIRST_PERSON)}")
+        raise DataError(f"part {part!r}: use {', '.join(FIRST_PERSON)}")
     for name, value, top in (("n_people", n_people, 10_000), ("lights", lights, len(LIGHTS))):
         if not isinstance(value, int | np.integer) or not 1 <= value <= top:
             raise DataError(f"{name} = {value!r}: give a whole number from 1 to {top}")

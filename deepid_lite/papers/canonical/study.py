@@ -45,7 +45,7 @@ def canonical_view(setup, folder="runs/canonical", people=PEOPLE, seeds=SEEDS, *
     mean = np.broadcast_to(fronts[0].mean(0) / 127.5 - 1, test.images.shape)
     pictures["mean frontal face"] = [_compared(test, mean, fronts[1])]
     for seed in seeds:
-        for name, net in _trained(
+        for name, net in trained(
             train_set, fronts[0], dataclasses.replace(recipe, seed=seed), Path(folder) / f"seed-{seed}"
         ):
             found = rank1_by_view(train_set, test, features(net, train_set.images), features(net, test.images))
@@ -67,16 +67,16 @@ def canonical_view(setup, folder="runs/canonical", people=PEOPLE, seeds=SEEDS, *
     }  # fmt: skip
 
 
-def _trained(faces, frontal, recipe, folder):
-    """(name, net) of each net of a seed."""
+def trained(faces, frontal, recipe, folder, pictures=900):
+    """(name, net) of each net of a seed; pictures: for the start by least squares."""
     torch.manual_seed(recipe.seed)
     net = build({**recipe.net, "architecture": recipe.architecture}).eval()
     yield "untrained", net
-    rows = np.random.default_rng(recipe.seed).permutation(len(faces))[:900]
+    rows = np.random.default_rng(recipe.seed).permutation(len(faces))[:pictures]
     goal = as_input(frontal)[faces.labels[rows]]
     least_squares(net, as_input(faces.images[rows]), goal)
     yield "least squares alone", net
-    yield "FIP", train(faces, frontal, recipe, folder / "fip", device="cpu")
+    yield "FIP", train(faces, frontal, recipe, folder / "fip", pictures=pictures, device="cpu")
     yield "random start", train(faces, frontal, recipe, folder / "random", start="random", device="cpu")
     yield "identification", train(faces, None, recipe, folder / "identification", device="cpu")
 

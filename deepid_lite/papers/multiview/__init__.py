@@ -8,6 +8,7 @@ neutral light. Not tested: targets in other lights, real people. Chapter 17. `ne
 `study` 6 and 7; `targets` compares what may teach such a net.
 """
 
+from deepid_lite.papers.multiview.lengths import lengths
 from deepid_lite.papers.multiview.net import MultiViewPerceptron, features, pretrained, render, train, view_of
 from deepid_lite.papers.multiview.study import draw_data, multiview
 from deepid_lite.papers.multiview.targets import studios, supervision
@@ -16,6 +17,7 @@ __all__ = [
     "MultiViewPerceptron",
     "draw_data",
     "features",
+    "lengths",
     "multiview",
     "pretrained",
     "render",
