@@ -263,12 +263,12 @@ def test_margin_figure(page, address):
     visit(page, address, "14_scorecard")
     figure = page.locator(".dl-margin")
     status, words = figure.locator(".status"), figure.locator("text.word")
-    before = words.all_inner_texts()
+    before = words.all_text_contents()
     assert "Turned" not in status.inner_text() and figure.locator("output").inner_text() == "as in the rules"
     start_before(page, figure)
     tab_to(page, ".dl-margin input[type=range]", 3)
     page.keyboard.press("End")
-    after = words.all_inner_texts()
+    after = words.all_text_contents()
     turned = re.findall(r"(\w+) \((\w+) → (\w+)\)", status.inner_text())
     assert turned and len(turned) == sum(a != b for a, b in zip(after, before, strict=True))
     assert all(now != "yes" for _, _, now in turned), "a larger margin never makes a yes"
