@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-import deepid_lite.papers.multiview  # noqa: F401 - registers its claims
+import deepid_lite.papers.multiview
+import deepid_lite.papers.relational  # noqa: F401 - they register their claims
 from deepid_lite.papers.attributes import study as attributes
 from deepid_lite.papers.sparse_connections import study as sparse
 from deepid_lite.registry import CLAIMS
@@ -59,6 +60,34 @@ def test_what_chapter_13_says_of_lambda():
     small = next(name for name in ("0.005", "0.05") if name in record["variants"])
     found = against(record, small, n_draws=2000)
     assert found["5"].high < 0 and found["verification only"].high < -2
+
+
+def test_what_chapter_15_says_of_pairs_at_both_scales():
+    """Which answers are clear, what joining is worth, how often a person was looked at, and that ours is far below."""
+    claims = [claim for claim in CLAIMS.values() if claim.study == "relational"]
+    real, lite = ({v.claim.name: v for v in judge(scale, claims=claims)} for scale in ("reference", "lite"))
+    assert {name for name, v in real.items() if v.more == "yes"} == {"R1", "R2", "R3"}
+    assert {name for name, v in lite.items() if v.more == "yes"} == {"R1", "R2", "R9"}
+    assert {v.more for v in (*real.values(), *lite.values())} == {"yes", "inconclusive"}
+    assert real["R3"].difference.value < 1 and real["R9"].difference.value < 0
+    assert 0.8 < real["R5"].difference.value < 1.3 and abs(real["R6"].difference.value) < 0.1
+    assert all(2.5 < v["R8"].difference.value < 4 and -0.3 < v["R8"].difference.low < 0 for v in (real, lite))
+    record, drawn = load_result("relational"), load_result("relational", "lite")
+    mean = {name: of_name[0] for name, of_name in record["accuracy"].items()}
+    assert mean["one group"] > mean["two nets"], "the whole face is better than the regions on average"
+    for joined in ("RBM", "logistic"):
+        assert 1.5 < mean[f"features, {joined}"] - mean[joined] < 2.5
+    assert max(mean.values()) + 10 < load_result("lfw_view2")["accuracy"]
+    for of_scale, people, looks in ((drawn, 600, 70), (record, 7907, 12)):
+        share = of_scale["multiply_adds"]["pair, meet first"] / of_scale["multiply_adds"]["one face"]
+        faces = share * of_scale["steps"] * of_scale["recipe"]["batch_size"]
+        assert of_scale["people"] == people and abs(faces / people - looks) < 0.05 * looks
+    assert 11.5 < record["steps"] / 83 < 12.5 and 7 <= drawn["steps"] / 83 < 8
+    longer = {name: of[-1][0] - of[-2][0] for name, of in load_result("relational_length")["accuracy"].items()}
+    assert 3.5 < longer["one mode"] < 4.5 and 1.5 < longer["eight modes"] < 2.5
+    assert min(of["accuracy"] for of in record["authors"].values()) > mean["RBM, fine-tuned"] + 15
+    n_nets = 3 * (3 * 2 + 2)
+    assert 0.4 < record["training_minutes"] / n_nets < 0.7, "about half a minute for each net"
 
 
 def test_what_chapter_16_says_of_starts_and_pictures():

@@ -4,7 +4,7 @@ Paper: pairs of filters compare two faces from the first layer on; nets of many 
 modes, are averaged on two levels; a classification RBM joins them, and all is trained together at the end.
 Here: three regions, two nets of each and a batch norm in place of twelve, five and none; drawn faces, or web faces and
 LFW. Chapter 15. `net` has the parts 1 to 5 of the template for one net, `rbm` the RBM, `system` all of it together,
-`study` 6 and 7.
+`trainings` who learns and who is asked at each scale, `joining` the RBM's rivals, `study` 6 and 7.
 """
 
 from deepid_lite.papers.relational.net import PairNet, cut, modes, outputs, stack, train
