@@ -44,6 +44,7 @@ def repository() -> dict:
         "blob": f"{url}/blob/{branch}",
         "book": f"{url}/blob/{branch}/{folder}",
         "raw": f"https://raw.githubusercontent.com/{slug}/{branch}/{folder}",
+        "site": "https://{}.github.io/{}".format(*slug.split("/")),  # where .github/workflows/book.yml publishes it
         "colab": f"https://colab.research.google.com/github/{slug}/blob/{branch}/{folder}",
     }
 

@@ -168,13 +168,14 @@ def plain_docstring(app, what, name, obj, options, lines):
 
 
 def escape(row: str) -> str:
-    """One line of plain text as reStructuredText, with `code` spans kept."""
-    parts = re.split(r"(`+[^`]+`+)", row)
+    """One line of plain text as reStructuredText, with `code` spans and *stressed* words kept."""
+    parts = re.split(r"(`+[^`]+`+|(?<![\w*])\*{1,2}[A-Za-z][^*`]*[\w?.]\*{1,2}(?![\w*]))", row)
     for i, part in enumerate(parts):
+        plain = re.sub(r"([\\*_|`<>:\[\]])", r"\\\1", part.strip("*") if i % 2 else part)
         if i % 2:
-            parts[i] = f"\\ ``{part.strip('`').strip()}``\\ "
-        else:
-            parts[i] = re.sub(r"([\\*_|`<>:\[\]])", r"\\\1", part)
+            plain = f"``{part.strip('`').strip()}``" if part[0] == "`" else f"*{plain}*"
+            plain = f"\\ {plain}\\ "
+        parts[i] = plain
     text = "".join(parts)
     return re.sub(r"^(\s*)([-+=.~^#]|\d+[.)]|\(\w+\))", r"\1\\\2", text)
 
@@ -197,15 +198,16 @@ def first_line(name: str) -> str:
 
 
 def list_modules(app, docname, source):
-    """In place of @MODULES@: a table of all modules in api.md, a section for each module of a room in api_ROOM.md."""
+    """In place of @MODULES@: a table of each room's modules in api.md, a section for each of them in api_ROOM.md."""
     room = {"api_ground": ""}.get(docname, docname.removeprefix("api_"))
     if docname == "api":
-        rows = [
-            f"| [`{name}`](api_{name.split('.')[0] if '.' in name else 'ground'}.md) | {first_line(name)} |"
-            for room in ("", *ROOMS)
-            for name in modules_of(room)
-        ]
-        source[0] = source[0].replace("@MODULES@", "\n".join(["| module | what it is |", "|---|---|", *rows]))
+        tables = []
+        for room in ("", *ROOMS):
+            page, title = f"api_{room or 'ground'}.md", f"Room {room}" if room else "The ground"
+            named = [(name.removeprefix(f"{room}."), first_line(name)) for name in modules_of(room)]
+            rows = [f"| [`{short}`]({page}) | {sentence} |" for short, sentence in named]
+            tables.append("\n".join([f"## {title}\n", "| module | what it is |", "|---|---|", *rows]))
+        source[0] = source[0].replace("@MODULES@", "\n\n".join(tables))
     elif docname.startswith("api_"):
         sections = [
             f"## `{short}`\n\n```{{eval-rst}}\n.. automodule:: deepid_lite.{name}\n   :members:\n```"

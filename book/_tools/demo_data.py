@@ -57,7 +57,7 @@ def make(target: Path):
     export_onnx(model, target / "net.onnx")
     pair = pair_arrays(model)
     pair.pop("projection").astype("<f4").tofile(target / "projection.bin")
-    validation, accuracy = thresholds(model)
+    validation, accuracy, others = thresholds(model)
     with ThreadPoolExecutor() as pool:
         sheets = list(pool.map(sheet, PEOPLE))
     for number, pixels in enumerate(sheets, 1):
@@ -75,7 +75,7 @@ def make(target: Path):
                    for number in range(1, len(PEOPLE) + 1)],
         "yaws": YAWS, "lights": LIGHTS, "glasses": GLASSES,
         "verifier": {name: values.tolist() for name, values in pair.items()},
-        "thresholds": validation, "accuracy": accuracy,
+        "thresholds": validation, "accuracy": accuracy, "others": others,
         "validation": VALIDATION | {"pairs": 6000},
         "strong": STRONG, "still": numbers,
     }  # fmt: skip
@@ -106,9 +106,10 @@ def sheet(person):
 
 
 def thresholds(model):
-    """Thresholds that are right most often on other people, and in how many percent, each fold judged by the others.
+    """Thresholds that are right most often on other people, in how many percent, and where those people's pairs lie.
 
-    {"ratio": nats, "hamming": bits}, twice. Codes are of the picture without its mirror image, as the page shows them.
+    {"ratio": nats, "hamming": bits}, and so twice more; in percent each fold is judged by the others. Codes are of the
+    picture without its mirror image, as the page shows them.
     """
     faces = make_faces(**VALIDATION)
     images = np.stack([align(image, points) for image, points in zip(faces.images, faces.landmarks, strict=True)])
@@ -119,7 +120,17 @@ def thresholds(model):
               "hamming": -(active[pairs.first] ^ active[pairs.second]).sum(1).astype(float)}  # fmt: skip
     best = {name: metrics.best_threshold(values, pairs.same) for name, values in scores.items()}
     found = {"ratio": round(best["ratio"], 2), "hamming": int(np.floor(-best["hamming"]))}
-    return found, {name: round(100 * metrics.verify(v, pairs).accuracy, 1) for name, v in scores.items()}
+    right = {name: round(100 * metrics.verify(v, pairs).accuracy, 1) for name, v in scores.items()}
+    others = {"ratio": spread(scores["ratio"], pairs.same), "hamming": spread(-scores["hamming"], pairs.same)}
+    return found, right, others
+
+
+def spread(values, same, bins=48):
+    """Histograms of pairs in percent, {"from", "to", "same", "two"}; the few beyond an end count in its bin."""
+    low, high = np.quantile(values, [0.002, 0.998])
+    shares = {name: 100 * np.histogram(np.clip(values[kind], low, high), bins, (low, high))[0] / kind.sum()
+              for name, kind in (("same", same), ("two", ~same))}  # fmt: skip
+    return {"from": float(low), "to": float(high)} | {name: v.round(2).tolist() for name, v in shares.items()}
 
 
 def still(model, threshold, path):

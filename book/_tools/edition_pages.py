@@ -25,7 +25,8 @@ XHTML = """<?xml version="1.0" encoding="utf-8"?>
 """
 # What a page needs only in a browser. The theme's chevrons are drawn by <svg>.
 BROWSER_ONLY = (
-    "script, style, noscript, button, svg.sd-octicon, svg.map-lines, a.headerlink, .sd-summary-state-marker, .clearer"
+    "script, style, noscript, button, svg.sd-octicon, svg.map-lines, a.headerlink, .sd-summary-state-marker, .clearer, "
+    ".book-buttons"
 )
 
 
@@ -183,6 +184,8 @@ def join(pages: dict[str, Tag], parts: list[tuple[str, list[str]]]) -> Tag:
         for name in names:
             body = pages[name]
             setups = drop_setup(body, setups)
+            drop_drawing_code(body)
+            keep_short_tables(body)
             for listed in body.select(".toctree-wrapper"):
                 (listed.find_parent("section") or listed).decompose()  # the PDF has contents with page numbers
             gather_answers(body)
@@ -201,25 +204,44 @@ def name_id(page: str, place: str = "") -> str:
 
 def drop_setup(body: Tag, seen: int) -> int:
     """Print the set-up cell once. Returns how many were seen."""
-    for cell in body.select("div.tag_setup details"):
+    for cell in body.select("div.tag_setup"):
         seen += 1
         if seen > 1:
             cell.replace_with(new('<p class="pointer">Set-up: the cell of chapter 1.</p>'))
     return seen
 
 
+def drop_drawing_code(body: Tag):
+    """What the web pages fold because it only draws a figure or sets a table is not printed; the notebooks have it."""
+    for fold in body.select("div.tag_hide-input:not(.tag_setup) details.hide"):
+        fold.decompose()
+
+
+def keep_short_tables(body: Tag):
+    """Mark the tables that should not be broken between two sheets."""
+    for table in body.find_all("table"):
+        if len(table.find_all("tr")) <= 14:
+            table["class"] = [*table.get("class", []), "short"]
+
+
 def gather_answers(body: Tag):
-    """The answers of a page's quiz at its end, where they do not give away the questions."""
-    answers = body.select("details.quiz-answer")
-    if not answers:
-        return
-    section = new('<section class="answers"><h2>Answers</h2></section>')
-    for place, answer in enumerate(answers, 1):
-        answer.summary.decompose()
-        answer.name, answer["class"] = "div", ["answer"]
-        section.append(new(f'<p class="answer-of">Question {place}</p>'))
-        section.append(answer.extract())
-    (body.section or body).append(section)
+    """Solutions and the answers of the quiz at the end of the page, where they do not give away the questions."""
+    solutions, answers = body.select("details.solution"), body.select("details.quiz-answer")
+    for exercise in body.select("div.exercise:has(+ details.solution)"):
+        name = " ".join(exercise.select_one(".admonition-title").get_text().split())
+        exercise.find_next_sibling("details").summary.string = f"Solution to {name}"
+    if solutions:
+        section = new('<section class="answers"><h2>Solutions</h2></section>')
+        section.extend([solution.extract() for solution in solutions])
+        (body.section or body).append(section)
+    if answers:
+        section = new('<section class="answers"><h2>Answers to the quiz</h2></section>')
+        for place, answer in enumerate(answers, 1):
+            answer.summary.decompose()
+            answer.name, answer["class"] = "div", ["answer"]
+            section.append(new(f'<p class="answer-of">Question {place}</p>'))
+            section.append(answer.extract())
+        (body.section or body).append(section)
 
 
 def unfold(body: Tag):

@@ -21,7 +21,18 @@ from book_source import BOOK, ROOT, repository, settings
 from edition_checks import epub_faults, page_faults, pdf_faults, starts_of_pages
 from edition_chromium import chromium, find_chromium, mathjax, to_mathml
 from edition_epub import navigation, pack, package
-from edition_pages import EditionError, clean, formulas, join, name_id, put_mathml, read_page, stand_alone, title_of
+from edition_pages import (
+    EditionError,
+    clean,
+    formulas,
+    gather_answers,
+    join,
+    name_id,
+    put_mathml,
+    read_page,
+    stand_alone,
+    title_of,
+)
 from run_twin import plain_ipython
 
 import deepid_lite
@@ -180,7 +191,8 @@ def front(titles: dict) -> str:
     book = {key: escape(text) for key, text in about().items()}
     return (
         f'<section class="title-page"><p class="title">{book["title"]}</p><p>{book["author"]}</p>'
-        f"<p>Version {book['version']}, {book['date']}</p><p>{book['rights']}</p><p>{book['address']}</p></section>"
+        f"<p>Version {book['version']}, {book['date']}</p><p>{book['rights']}</p><p>{book['address']}</p>"
+        "<p>Code that only draws a figure or sets a table is left out; the notebooks have it.</p></section>"
         f'<nav class="contents"><h1>Contents</h1><ol>{"".join(lines)}</ol></nav>'
     )
 
@@ -223,6 +235,7 @@ def write_epub(draft: Path) -> list[str]:
     mathml = to_mathml(asked, BUILD / "equations.html")
     files, properties = {}, {"nav.xhtml": "nav"}
     for name, body in pages.items():
+        gather_answers(body)
         put_mathml(body, mathml)
         files[f"{name}.xhtml"] = stand_alone(body).encode()
         properties[f"{name}.xhtml"] = "mathml" if body.find("math") else ""

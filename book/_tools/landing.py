@@ -3,7 +3,8 @@
 - `book-buttons`: where to begin;
 - `results-table`: the paper's numbers beside those of the records, as README has them;
 - `chapter-map`: the chapters, what each builds on, and how long it takes to read;
-- the role `reading-time`: how long a path through the chapters takes, or one chapter.
+- the role `reading-time`: how long a path through the chapters takes, or one chapter;
+- the role `edition`: a link to the book as one file, `PDF` or `ePub`, which is published beside the pages.
 """
 
 from html import escape
@@ -142,6 +143,12 @@ class ReadingTime(SphinxRole):
         return [nodes.Text(hours(path) if path else f"{reading_minutes(self.text)} min")], []
 
 
+class Edition(SphinxRole):
+    def run(self):
+        address = f"{repository()['site']}/deepid-lite.{self.text.lower()}"
+        return [nodes.reference("", self.text, refuri=address, internal=False)], []
+
+
 def check_map(app, config):
     """The map has every chapter of the contents, in their order."""
     if list(MAP) != chapters():
@@ -153,5 +160,6 @@ def setup(app):
     app.add_directive("results-table", ResultsTable)
     app.add_directive("chapter-map", ChapterMap)
     app.add_role("reading-time", ReadingTime())
+    app.add_role("edition", Edition())
     app.connect("config-inited", check_map)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

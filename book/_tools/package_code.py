@@ -5,11 +5,12 @@
 
 The name is that of a function, a method or a class below `deepid_lite`. Its docstring is left out, since the text of
 the chapter stands in its place; `:docstring:` keeps it. `:from:` and `:to:` cut a long one: the first and the last
-line are those that begin with the words given. The page shows the lines dedented, with a link to them; the Colab twin
-shows the same as a text cell (book/_tools/twins.py).
+line are those that begin with the words given. The page shows the lines dedented and folded to its column, with a link
+to them; the Colab twin shows the same as a text cell (book/_tools/twins.py).
 """
 
 import ast
+import re
 import textwrap
 
 from book_source import ROOT, TwinError, repository
@@ -62,6 +63,43 @@ def address(path: str, first: int, last: int) -> str:
     return f"{repository()['blob']}/{path}#L{first}-L{last}"
 
 
+COLUMNS = 88  # what a page's column holds; the package has lines of 120
+BREAKS = (r"(?<=,) ", r" (?=(?:and|or|if|else|for) )", r" (?=[-+*/@<>=]+ )")  # the first are the better ones
+
+
+def folded(text: str) -> str:
+    """The same code in lines of COLUMNS: comments go above their line, brackets break where they are shallowest."""
+    return "\n".join(line for row in text.split("\n") for line in _fold(row))
+
+
+def _fold(row: str):
+    indent = row[: len(row) - len(row.lstrip())]
+    if len(row) <= COLUMNS:
+        yield row
+    elif match := re.fullmatch(r"\s*(.*?)\s*# (.*)", row):
+        yield from textwrap.wrap(match[2], COLUMNS, initial_indent=f"{indent}# ",
+                                 subsequent_indent=f"{indent}# ")  # fmt: skip
+        if match[1]:
+            yield from _fold(indent + match[1])
+    else:
+        bare = re.sub(r'"[^"]*"', lambda text: "_" * len(text[0]), row)
+        depths = [0]  # of the brackets before each character
+        for letter in bare:
+            depths.append(depths[-1] + (letter in "([{") - (letter in ")]}"))
+        places = [
+            (depths[match.start()], rank, -match.start())
+            for rank, kind in enumerate(BREAKS)
+            for match in re.finditer(kind, bare[: COLUMNS + 1])
+            if depths[match.start()]
+        ]
+        if not places:  # nothing to break: the page's style folds it
+            yield row
+            return
+        place = -min(places)[2]
+        yield row[:place]
+        yield from _fold(indent + "    " * (1 + row.endswith(":")) + row[place + 1 :])
+
+
 class PackageCode(SphinxDirective):
     required_arguments = 1
     option_spec = {"from": directives.unchanged, "to": directives.unchanged, "docstring": directives.flag}
@@ -78,6 +116,7 @@ class PackageCode(SphinxDirective):
         where = nodes.paragraph(classes=["package-code-source"])
         place = f"{path}, lines {first} to {last}"
         where += nodes.reference("", place, refuri=address(path, first, last), internal=False)
+        text = folded(text)
         block = nodes.literal_block(text, text, language="python")
         return [nodes.container("", block, where, classes=["package-code"])]
 

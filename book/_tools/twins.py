@@ -44,7 +44,7 @@ BOXES = {
 }
 PYTHON_ROLES = {f"py:{kind}" for kind in ("mod", "func", "class", "meth", "attr", "data", "exc")}
 MARK = "\0"  # stands around the title of a solution with code, and doubled at its end
-CODE_TAGS = {"setup", "hide-input", "hide-output", "remove-output", "raises-exception"}
+CODE_TAGS = {"setup", "hide-input", "hide-output", "remove-output", "raises-exception", "full-width"}
 # One pass over running text; what stands first wins, so that nothing inside code or mathematics is touched.
 INLINE = re.compile(
     r"\{(?P<role>[a-zA-Z][\w:-]*)\}(?P<ticks>`+)(?P<body>.+?)(?P=ticks)(?!`)"
@@ -151,12 +151,12 @@ class Converter:
         return f"```{argument}\n{body}\n```"
 
     def do_package_code(self, argument, options, body):
-        from package_code import address, lines_of
+        from package_code import address, folded, lines_of
 
         path, first, last, text = lines_of(
             argument, options.get("from", ""), options.get("to", ""), "docstring" in options
         )
-        return f"```python\n{text}\n```\n\n*[`{path}`, lines {first} to {last}]({address(path, first, last)})*"
+        return f"```python\n{folded(text)}\n```\n\n*[`{path}`, lines {first} to {last}]({address(path, first, last)})*"
 
     def do_exercise(self, argument, options, body):
         label = options.get("label") or self.fail("an exercise has no label")

@@ -164,9 +164,10 @@ def evaluate(
 ):
     """Verification in ten folds, and identification, of a model on people it never saw: one table with intervals."""
     from deepid_lite.cli.table import summary
-    from deepid_lite.figures.roc import figure_4, read_published
+    from deepid_lite.figures.roc import figure_4
     from deepid_lite.figures.style import check_kind, save_figure
     from deepid_lite.verification.pipeline import evaluate_model
+    from deepid_lite.verification.published import read_published
 
     if published and (not roc or data != "lfw"):
         raise DataError(f"--published {published}: LFW's curves; give --data lfw and --roc FILE as well")

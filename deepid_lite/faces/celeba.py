@@ -4,6 +4,7 @@ Its lists are in the wild in several forms: the official ones begin with a line 
 names the columns; cuts of them are handed around without those, or as tables with commas.
 """
 
+import hashlib
 import zipfile
 from pathlib import Path
 
@@ -20,6 +21,7 @@ LISTS = {
     "landmarks": "list_landmarks_align_celeba.txt",
     "attributes": "list_attr_celeba.txt",
 }
+OFFICIAL = ("202599", "75e246fa4810816ffd6ee81facbd244c")  # rows and MD5 of the whole list of attributes
 PARTS = {"train": "0", "val": "1", "test": "2"}
 # in the order of the official list's columns
 CELEBA_ATTRIBUTES = tuple(
@@ -110,14 +112,25 @@ def read_counted(file, columns=None, whole=True):
 
 
 def _text(file):
-    """The text of a list, which may lie in a zip of its own."""
+    """The text of a list, which may lie in a zip of its own; the whole list of attributes must be the official one."""
     if file.suffix != ".zip":
-        return read_text(file)
+        text = read_text(file)
+        _check_official(file, file.read_bytes())
+        return text
     try:
         with zipfile.ZipFile(file) as archive:
-            return as_text(archive.read(f"{file.stem}.txt"), file)
+            data = archive.read(f"{file.stem}.txt")
     except (OSError, KeyError, zipfile.BadZipFile, NotImplementedError, RuntimeError):
         raise DataError(f"{file}: no zip with {file.stem}.txt that can be read; fetch it again") from None
+    _check_official(file, data)
+    return as_text(data, file)
+
+
+def _check_official(file, data):
+    rows, md5 = OFFICIAL
+    named = file.stem == Path(LISTS["attributes"]).stem and data[:99].split(maxsplit=1)[:1] == [rows.encode()]
+    if named and data.count(b"\n") > int(rows) and hashlib.md5(data, usedforsecurity=False).hexdigest() != md5:
+        raise DataError(f"{file}: not the official list of {rows} pictures, its MD5 is another; fetch it again")
 
 
 def _by_image(table, file, columns):

@@ -139,6 +139,14 @@ def load_sequence(root, name=None):
     return PictureSet(files, frames, np.zeros(len(frames), np.int64), [name], boxes)
 
 
+def overlap(a, b):
+    """Intersection over union of boxes (N, 4), each with the one of the same row, in float64: (N,)."""
+    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
+    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=1)
+    return shared / (a[:, 2:].prod(1) + b[:, 2:].prod(1) - shared)
+
+
 def _boxes(rows, places):
     """Rows of four texts as float32 (N, 4); a row that is no box is refused with its place."""
     boxes = np.full((len(rows), 4), np.nan)

@@ -51,7 +51,7 @@ def figure_regions(regions=None, face=None, columns=7):
 @figure("fig-ensemble", of="ensemble")
 def figure_ensemble(result, reference=None, paper=True):
     """Accuracy against the number of nets: real features, codes, and one net that looks as often [DeepID2, Table 1]."""
-    shown = present(result, reference)
+    shown = present(reference, result)
     fig, axes = plt.subplots(1, len(shown), figsize=(3.3 * len(shown) + 0.4, 3.6), squeeze=False, layout="constrained")
     for ax, study in zip(axes[0], shown, strict=True):
         curves = (
@@ -74,7 +74,7 @@ def figure_ensemble(result, reference=None, paper=True):
         ax.set_xticks(ticks, [str(t) for t in ticks])
         ax.minorticks_off()
     axes[0][0].set_ylabel("accuracy, %")
-    legend_above(fig, axes[0][-1], columns=2)
+    legend_above(fig, axes[0][0], columns=2)
     sns.despine(fig=fig)
     return fig
 

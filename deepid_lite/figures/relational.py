@@ -1,10 +1,11 @@
-"""Drawings of the ConvNet-RBM: pairs of filters, the eight modes, accuracy level by level, ROC beside the authors'."""
+"""Drawings of the ConvNet-RBM: pairs of filters, the eight modes, accuracy level by level, a longer training,
+ROC beside the authors'."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 
-from deepid_lite.figures.style import COLOURS, side_by_side
+from deepid_lite.figures.style import COLOURS, present, side_by_side
 from deepid_lite.papers.relational.net import modes
 from deepid_lite.registry import figure
 
@@ -23,7 +24,6 @@ LEVELS = {  # system of the record -> label, colour
     "meet last": ("faces meet last", 1),
     "identification": ("names people", 1),
 }
-PUBLISHED = ("ConvNet-RBM, CelebFaces", "ConvNet-RBM (LFW only)")  # of figures.roc.METHODS
 
 
 def filter_pairs(net, n=10):
@@ -56,32 +56,70 @@ def eight_modes(x, p=None):
 
 @figure("relational-levels", of="relational")
 def levels(result, reference=None):
-    """Accuracy of every level, of what joins the regions, and of the controls, with 95 % intervals."""
-    fig, panels = side_by_side(result, reference, 3.9, sharey=True)
-    for ax, found in panels:
-        names = [name for name in LEVELS if name in found["accuracy"]][::-1]
+    """Accuracy of every level, of what joins the regions, and of the controls, with 95 % intervals.
+
+    Both scales in one panel, so that a phone shows it: photographs as full dots, drawn faces as rings below them.
+    """
+    shown = present(result, reference)
+    names = [name for name in LEVELS if name in shown[0]["accuracy"]][::-1]
+    fig, ax = plt.subplots(figsize=(5.6, 0.7 + 0.36 * len(names)), layout="constrained")
+    for found in shown:
+        real = found["scale"] == "reference"
+        label = "photographs (reference)" if real else "drawn faces (lite)"
+        ax.plot([], [], "o", color="0.3", markersize=5, markerfacecolor="0.3" if real else "white", label=label)
+        shift = 0 if len(shown) == 1 else 0.19 if real else -0.19
         for y, name in enumerate(names):
             value, low, high = found["accuracy"][name]
-            ax.errorbar(value, y, xerr=[[value - low], [high - value]], fmt="o", markersize=5, capsize=2,
-                        color=COLOURS[LEVELS[name][1]])  # fmt: skip
-            ax.annotate(f"{value:.1f}", (value, y), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=7)
-        ax.set(yticks=range(len(names)), yticklabels=[LEVELS[name][0] for name in names], xlabel="accuracy (%)")
-        ax.set_ylim(-0.6, len(names) - 0.2)
-        ax.grid(axis="x", alpha=0.3)
+            colour = COLOURS[LEVELS[name][1]]
+            ax.errorbar(value, y + shift, xerr=[[value - low], [high - value]], fmt="o", markersize=5, capsize=2,
+                        color=colour, markerfacecolor=colour if real else "white")  # fmt: skip
+            ax.annotate(f"{value:.1f}", (high, y + shift), xytext=(4, 0), textcoords="offset points", va="center",
+                        fontsize=7.5)  # fmt: skip
+    ax.set(yticks=range(len(names)), yticklabels=[LEVELS[name][0] for name in names], xlabel="accuracy (%)")
+    ax.set_ylim(-0.6, len(names) - 0.4)
+    ax.grid(axis="x", alpha=0.3)
+    ax.margins(x=0.1)
+    fig.legend(loc="outside upper center", ncols=2, frameon=False, fontsize=8)
     sns.despine(fig)
     return fig
 
 
 @figure("relational-roc", of="relational")
 def roc(result, reference=None, published=None):
-    """The ROC of the system of the first seed; published: of figures.roc.read_published, drawn beside LFW's only."""
-    fig, panels = side_by_side(result, reference, 3.2, width=7 if reference else 3.6)
+    """The ROC of the system of the first seed, and the authors' on LFW.
+
+    Of the authors' curves a record has a few points. published: whole curves, of verification.published.read_published.
+    """
+    fig, panels = side_by_side(result, reference, 3.4, width=7 if result and reference else 4.2)
     for ax, found in panels:
-        curves = {name: published[name] for name in PUBLISHED if published and found["scale"] == "reference"}
-        for (name, (far, tar)), colour in zip(curves.items(), COLOURS[1:], strict=False):
-            ax.step(far, tar, where="post", color=colour, linewidth=1, label=name)
-        ax.step(found["roc"]["far"], found["roc"]["tar"], where="post", color="0.1", label="ours")
-        ax.set(xlabel="false accept rate", ylabel="true accept rate", xlim=(0, 0.5), ylim=(0.5, 1.005))
+        for colour, (name, points) in zip(COLOURS[1:], found["authors"].items(), strict=False):
+            label = f"{name}, {points['accuracy']:.1f} %"
+            if published:
+                ax.step(*published[name], where="post", color=colour, linewidth=1, label=label)
+            else:
+                ax.plot(points["far"], points["tar"], "s:", color=colour, linewidth=1, markersize=4, label=label)
+        value = found["accuracy"]["RBM, fine-tuned"][0]
+        ax.step(found["roc"]["far"], found["roc"]["tar"], where="post", color="0.1", label=f"ours, {value:.1f} %")
+        ax.set(xlabel="false accept rate", ylabel="true accept rate", xlim=(0, 0.4), ylim=(0.3, 1.005))
         ax.legend(loc="lower right", fontsize=8, frameon=False)
+        ax.grid(alpha=0.3)
+    sns.despine(fig)
+    return fig
+
+
+@figure("relational-length", of="relational_length")
+def length(result, reference=None):
+    """Accuracy of one net on held-out pairs, trained for more and more epochs, in one mode and in eight."""
+    fig, panels = side_by_side(result, reference, 2.8, width=7 if result and reference else 4.2)
+    for ax, found in panels:
+        for colour, (name, of_name) in zip(COLOURS, found["accuracy"].items(), strict=False):
+            value, low, high = np.array(of_name).T
+            ax.errorbar(found["epochs"], value, yerr=[value - low, high - value], marker="o", markersize=4, capsize=2,
+                        color=colour, label=name)  # fmt: skip
+        ax.set_xscale("log", base=2)
+        ax.set(xticks=found["epochs"], xticklabels=found["epochs"], xlabel="epochs", ylabel="accuracy (%)")
+        ax.minorticks_off()
+        ax.legend(fontsize=8, frameon=False)
+        ax.grid(alpha=0.3)
     sns.despine(fig)
     return fig

@@ -1,62 +1,15 @@
 """Fig. 4: the ROC of face verification on LFW, ours beside the points that the authors handed to the LFW site.
 
-`data_scripts/published_roc.py` fetches those points; they belong to their authors and are not part of this project.
+`data_scripts/published_roc.py` fetches those points, `verification.published` reads them.
 """
-
-from pathlib import Path
 
 import matplotlib.pyplot as plt
 import numpy as np
 import seaborn as sns
 from matplotlib.ticker import PercentFormatter
 
-from deepid_lite.errors import DataError
-from deepid_lite.faces.tables import read_text
 from deepid_lite.figures.style import COLOURS, present
 from deepid_lite.registry import figure
-
-# file of data_scripts/published_roc.py -> method, the best of them first. High-dimensional LBP and Joint Bayesian are
-# their versions trained on LFW alone; the 95.17 % of the paper's Table 1 had more data.
-METHODS = {
-    "deepid2plus_arxiv1412.1265.txt": "DeepID2+",
-    "YiSun_DeepID2.txt": "DeepID2",
-    "gaussianface.txt": "GaussianFace",
-    "YiSun_DeepID_CelebFaces+_TL_CVPR2014.txt": "DeepID",
-    "deepface_ensemble.txt": "DeepFace",
-    "XudongCao_TransferLearning_FaceVerification_ICCV2013.txt": "TL Joint Bayesian",
-    "high_dim_LBP_unrestricted_cvpr13.txt": "High-dim LBP (LFW only)",
-    "convnet-rbm_celebfaces_iccv13.txt": "ConvNet-RBM, CelebFaces",
-    "convnet-rbm_unrestrict_iccv13.txt": "ConvNet-RBM (LFW only)",
-    "joint_bayesian_combined_unrestricted_eccv12.txt": "Joint Bayesian (LFW only)",
-}
-
-
-def read_published(folder):
-    """The authors' points in a folder of text files, two columns "TPR FPR" -> {method: (far, tar)}, fractions, rising.
-
-    Methods come in the order of METHODS; other .txt files follow under their own names. DataError: no such folder or
-    no file in it, rows that are not two rates, points that make no curve.
-    """
-    folder = Path(folder).expanduser()
-    files = sorted(folder.glob("*.txt"), key=lambda f: ([*METHODS, f.name].index(f.name), f.name))
-    if not files:
-        raise DataError(f"{folder}: no ROC points (*.txt) there; fetch them with data_scripts/published_roc.py")
-    return {METHODS.get(file.name, file.stem): _read_points(file) for file in files}
-
-
-def _read_points(file):
-    rows = [line.split() for line in read_text(file).splitlines() if line.strip()]
-    try:
-        points = np.array(rows, dtype=np.float64).reshape(len(rows), 2)
-        good = len(points) > 1 and bool(((points >= 0) & (points <= 1)).all())  # NaN is neither
-    except ValueError:
-        good = False
-    if not good:
-        raise DataError(f"{file}: not two columns of rates within 0..1; fetch it with data_scripts/published_roc.py")
-    tar, far = (points if points[0, 1] <= points[-1, 1] else points[::-1]).T
-    if (np.diff(far) < 0).any() or (np.diff(tar) < 0).any():
-        raise DataError(f"{file}: the rates do not rise together, which is no ROC; fetch the file again")
-    return far, tar
 
 
 @figure("fig4", of="verification")

@@ -6,6 +6,7 @@ A template in `widgets/` holds the markup, style and script; the data of one fig
 import base64
 import io
 import json
+from dataclasses import replace
 from importlib import resources
 
 import numpy as np
@@ -15,6 +16,8 @@ from PIL import Image
 from deepid_lite.neurons.occlusion import FRACTIONS, SIZES, occlude_block, occlude_from_below
 from deepid_lite.neurons.selectiveness import balanced_accuracy, neuron_thresholds, permuted_targets
 from deepid_lite.papers import multiview
+from deepid_lite.registry import Estimate
+from deepid_lite.studies.judging import more, on_both_scales
 from deepid_lite.verification.model import face_features
 
 
@@ -118,6 +121,33 @@ def luck_widget(features, target, first, draws=20, neurons=400):
             {key: np.rint(1000 * a[0]).astype(int).tolist() for key, a in (("chosen", fit.accuracy), ("held", held))}
         )
     return page("luck", {"draws": found})
+
+
+def margin_widget(verdicts, low=-3, high=4):
+    """A slider for the margins of all rules that have one, as a multiple of each, and what the answers then are.
+
+    verdicts: of `studies.judging.judge`. Differences are drawn in points, in margins of their rule; where a rule asks
+    for log-odds, too, the answers heed them. Returns the HTML.
+    """
+    factors, rows = [k / 10 for k in range(10 * high + 1)], []
+    for v in verdicts:
+        if v.why or not v.claim.margin or v.claim.margin < 0:
+            continue
+        margin = v.claim.margin
+        rows.append({
+            "name": v.claim.name, "statement": v.claim.statement,
+            "bars": [[round(end / margin, 2) for end in (d.low, d.value, d.high)] for d in _in_points(v.difference)],
+            "words": [more(replace(v.claim, margin=factor * margin), v.difference) for factor in factors],
+        })  # fmt: skip
+    return page("margin", {"rows": rows, "factors": factors, "low": low, "high": high})
+
+
+def _in_points(difference):
+    """The Estimates of a difference, one for each place."""
+    if isinstance(difference, Estimate):
+        return [difference]
+    parts = [difference["points"]] if on_both_scales(difference) else difference.values()
+    return [estimate for part in parts for estimate in _in_points(part)]
 
 
 def views_widget(net, inputs, drawn, true, views, names=("A", "B")):

@@ -6,6 +6,8 @@ neurons on each of them, all supervised. Features are rectified: a neuron is act
 studies of sparsity need.
 """
 
+import hashlib
+
 import torch
 from torch import nn
 from torch.nn import functional as F
@@ -172,6 +174,14 @@ def load_net(path):
     net = build(facts.get("net", {}))
     put_weights(net, weights, path)
     return net.eval().to(memory_format=torch.channels_last), facts
+
+
+def net_hash(net):
+    """SHA-256 over all numbers of a net, with their names."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(net.state_dict().items()):
+        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def to_input(images):

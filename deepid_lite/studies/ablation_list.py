@@ -120,6 +120,7 @@ EXPERIMENTS = {
         {
             "modern": {},
             "paper's": PAPER,
+            "paper's, lr 0.01": {**PAPER, "lr": 0.01},
             "paper's, batch norm": {**PAPER, "net.batch_norm": True},
             "paper's, AdamW": {**PAPER, **ADAMW},
             "paper's, label smoothing": {**PAPER, "label_smoothing": 0.1},

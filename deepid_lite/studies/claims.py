@@ -50,7 +50,7 @@ def answers(verdicts, sections=SECTIONS[:4]):
         said = ", ".join(f"*{word}* in {len(names)} ({', '.join(names)})" for word, names in named.items() if names)
         with_bar = [v for v in tested if v.number != "no number"]
         reached = sum(v.number != "missed" for v in with_bar)
-        text = f"- **{section[0].upper()}{section[1:]}.** {len(tested)} of {len(rows)} claims were tested."
+        text = f"- **{section[0].upper()}{section[1:]}.** Tested: {len(tested)} of {len(rows)} claims."
         if tested:
             text += f" More than the comparison? {said}."
         if with_bar:

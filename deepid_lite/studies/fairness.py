@@ -129,14 +129,14 @@ def error_rates_by_sex(setup, seed=0, folder=None, draws=2000):
     """False accepts and rejects by sex, as CelebA's annotators labelled it, of CelebA people whom the net never saw.
 
     A person's sex is the label of most of their images. Joint Bayesian is fitted anew on the held-out people who are
-    *not* CelebA's: the shipped one has seen these. The people are halved, and the threshold of a half is the one that
+    *not* tested: the shipped one has seen these. The people are halved, and the threshold of a half is the one that
     lets a share of FARS of the other half's impostors pass, so that nobody who is tested has fitted or chosen anything.
     folder: of CelebA's labels, see `attribute_labels`. DataError without such labels or with too few people.
     """
     if setup.name == "lite":
         raise DataError("error_rates_by_sex: drawn faces have no sex; add --scale reference")
     _, rows, names, labels = attribute_labels(setup, folder)
-    others = np.setdiff1d(np.arange(len(setup.held_out)), rows)
+    others = np.flatnonzero(~np.isin(setup.held_out.labels, setup.held_out.labels[rows]))
     some = of_everybody(setup.held_out.labels[rows], MOST)
     rows, labels = rows[some], labels[some]
     male, person = labels[:, names.index("Male")], splits.renumber(setup.held_out.labels[rows])

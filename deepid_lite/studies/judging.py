@@ -134,8 +134,8 @@ def _judge(claim, scale, record, path, remedy):
         ours, difference = _checked(claim.ours(record)), _checked(claim.difference(record))
         beside = _checked(claim.beside(record)) if claim.beside else {}
         return Verdict(claim, scale, number(claim, ours), more(claim, difference), ours, difference, beside)
-    except KeyError as error:
-        return not_tested(f"not recorded yet: {claim.study} has no {error}; deepid reproduce {claim.study} makes it")
+    except KeyError:
+        return not_tested(f"not recorded yet by this rule; deepid reproduce {claim.study} makes it")
     except (DataError, LookupError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
         why = f"{type(error).__name__}: {error}"
         raise DataError(f"{path}: {claim.name} cannot be read from it ({why}); {remedy}") from error

@@ -14,6 +14,7 @@ from deepid_lite.faces.layouts import default_root
 from deepid_lite.neurons.selectiveness import linear_decisions, one_neuron, permuted_targets, split_images, testable
 from deepid_lite.neurons.silencing import silencing_curves
 from deepid_lite.registry import Claim, Estimate, claims, study
+from deepid_lite.studies.choices import SMALL
 from deepid_lite.studies.responses import curves, extremes, groups, numbers, portraits, random_neurons, summary
 from deepid_lite.studies.selective import (
     coin,
@@ -145,13 +146,14 @@ def attribute_labels(setup, folder=None):
     """(part of the setup, rows of it, names, labels float32 (N, A) with nan for unknown).
 
     The ground truth of drawn test people; at the reference scale the human labels of the CelebA people among the
-    held-out ones. folder: that of the label files, by default `celeba_labels` in the data folder.
+    held-out ones, on sharp pictures: LBP would suffer most from the small ones. folder: that of the label files, by
+    default `celeba_labels` in the data folder.
     """
     if setup.name == "lite":
         drawn = {name: values for name, values in setup.test.attributes.items() if values.dtype == bool}
         return "test", np.arange(len(setup.test)), list(drawn), np.stack(list(drawn.values()), 1).astype(np.float32)
-    source = setup.held_out.attributes.get("source", np.full(len(setup.held_out), ""))
-    rows = np.flatnonzero(source == "celeba")
+    source = np.asarray(setup.held_out.attributes.get("source", np.full(len(setup.held_out), "")), str)
+    rows = np.flatnonzero(np.char.startswith(source, "celeba") & ~np.isin(source, SMALL))
     if not len(rows):
         raise DataError(
             "attributes: no held-out person comes from CelebA, which alone has human labels; keep web faces"

@@ -5,7 +5,6 @@ research and teaching only. Numbers are kept as fp16 where 11 bits are enough, a
 """
 
 import dataclasses
-import hashlib
 from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
@@ -53,10 +52,7 @@ def face_features(model, images: np.ndarray, layer: int | tuple = 4, precision="
 
 def weights_hash(model):
     """SHA-256 over all numbers of a model's net."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(model.net.state_dict().items()):
-        digest.update(name.encode() + tensor.contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return deepid.net_hash(model.net)
 
 
 def names():

@@ -40,7 +40,9 @@ FACES = r"""<section id="faces"><h1>1. Faces<a class="headerlink" href="#faces">
 <figure id="fig-a"><img alt="A grey square" src="_images/a.png"/>
 <figcaption><p><span class="caption-number">Fig. 1.1 </span>Grey.</p></figcaption></figure>
 <div class="exercise admonition"><p class="admonition-title">Exercise 1.1</p><section id="exercise-content"><p>Why?</p>
-</section></div><div class="exercise admonition"><section id="exercise-content"><p>And?</p></section></div>
+</section></div><div class="exercise admonition"><p class="admonition-title">Exercise 1.2</p>
+<section id="exercise-content"><p>And?</p>
+</section></div>
 <div class="solution dropdown admonition" id="01_faces-solution-1"><p class="admonition-title">Solution</p>
 <section id="solution-content"><p>Because.</p></section></div>
 <div class="output text_html"><style>p {}</style><div class="stage"></div><script>draw()</script></div>
@@ -200,11 +202,28 @@ def test_folds_are_open_and_the_set_up_cell_is_printed_once(pages):
     assert "Because." in main.select_one("div.solution").get_text()
 
 
+def test_code_that_only_draws_is_not_printed_but_what_it_draws_is():
+    cell = "<div class='cell {}'><details class='hide'><summary>x</summary><pre>{}</pre></details><p>{}</p></div>"
+    body = "".join(cell.format(*words) for words in (("tag_hide-input", "plot()", "drawn"), ("", "train()", "trained")))
+    page = clean(new(f"<div><section><h1>A</h1>{body}</section></div>"), "a")
+    text = join({"intro": page}, [("", ["intro"])]).get_text()
+    assert "plot()" not in text and all(word in text for word in ("drawn", "train()", "trained"))
+
+
+def test_short_tables_are_kept_in_one_piece_and_long_ones_are_not():
+    tables = "".join(f"<table>{'<tr><td>1</td></tr>' * rows}</table>" for rows in (3, 40))
+    page = new(f"<div><section><h1>A</h1>{tables}</section></div>")
+    short, long = join({"intro": page}, [("", ["intro"])]).find_all("table")
+    assert short["class"] == ["short"] and not long.get("class")
+
+
 def test_answers_stand_behind_all_questions(pages):
     text = join(pages, CONTENTS).get_text()
-    places = [text.index(part) for part in ("1. How many?", "2. How few?", "Answers", "Two of them.", "One of them.")]
+    order = ("Why?", "And?", "1. How many?", "2. How few?", "Solutions", "Because.", "Answers to the quiz",
+             "Two of them.", "One of them.", "2. Nets & more")  # fmt: skip
+    places = [text.index(part) for part in order]
     assert places == sorted(places)
-    assert text.index("One of them.") < text.index("2. Nets & more")
+    assert "Solution to Exercise 1.2" in text
 
 
 def test_page_numbers_are_filled_in():

@@ -12,7 +12,7 @@ BOOK = Path(__file__).resolve().parents[2] / "book"
 sys.path.insert(0, str(BOOK / "_tools"))
 
 from book_source import TwinError, notebooks, pieces, read_chapter  # noqa: E402
-from package_code import address, lines_of  # noqa: E402
+from package_code import COLUMNS, address, folded, lines_of  # noqa: E402
 
 from deepid_lite.nets.deepid import DeepIDNet  # noqa: E402
 from deepid_lite.nets.losses import Verification  # noqa: E402
@@ -50,9 +50,26 @@ def test_what_is_not_there_is_said(name):
         lines_of("nets.deepid.DeepIDNet.forward", start="nowhere")
 
 
-def test_every_name_in_the_chapters_is_found():
+def shown():
+    """The code of every package-code in the chapters, not folded."""
     for chapter in notebooks():
         for cell in read_chapter(chapter).cells:
             for _, name, argument, options, _, _ in pieces(cell.source) if cell.cell_type == "markdown" else ():
                 if name == "package-code":
-                    lines_of(argument, options.get("from", ""), options.get("to", ""), "docstring" in options)
+                    yield lines_of(argument, options.get("from", ""), options.get("to", ""), "docstring" in options)[3]
+
+
+def test_lines_that_are_folded_compute_the_same_and_fit_the_column():
+    """Every name in the chapters is found, and what is shown is the package's code."""
+    texts = list(shown())
+    assert len(texts) > 30
+    for text in texts:
+        assert ast.dump(ast.parse(folded(text))) == ast.dump(ast.parse(text))
+    rows = [row for text in texts for row in folded(text).split("\n")]
+    assert sum(len(row) > COLUMNS for row in rows) < 8  # a condition without brackets cannot be broken
+
+
+def test_a_comment_goes_above_its_line():
+    row = "    x = first_of(many, things, that, are, named)  # and a comment that makes the line too long for a page"
+    above, code = folded(row).split("\n")
+    assert above == "    # and a comment that makes the line too long for a page" and code == row.split("  #")[0]

@@ -180,3 +180,48 @@ def test_what_chapter_17_says_of_time():
     longer = means.pop("three times the steps")
     assert longer["all views"] > longer["name"] > longer["frontal picture"] > longer["raw"]
     assert all(rates["name"] > max(rates["frontal picture"], rates["all views"]) for rates in means.values())
+
+
+def test_what_chapter_14_says_first():
+    """Its short answer is typed; these are the rows that it sums up."""
+    rows = {v.claim.name: v for v in judge("reference")}
+
+    def all_are(answer, *names):
+        return [name for name in names if rows[name].more != answer] == []
+
+    def nulls(name):  # what the untrained net has, at each place
+        return [ours.value + rows[name].difference[place].value for place, ours in rows[name].ours.items()]
+
+    assert (rows["C1"].number, rows["C1"].more) == ("missed", "no")
+    assert 0.17 < load_result("lfw_view2")["net"]["images"] / 290_000 < 0.25, "about a fifth of the paper's images"
+    active = [ours.value for ours in rows["C9"].ours.values()]
+    assert rows["C9"].number == "passed" and all(40 < value < 43 for value in active)
+    assert all(abs(null - 50) < 1 for null in nulls("C9")), "an untrained net has one in two"
+    assert all_are("no", "C10", "C11"), "its neurons and images differ less"
+    assert all_are("yes", "C13", "C14", "C19", "C20", "C21", "C22", "C29", "C32")
+    assert all_are("inconclusive", "C23", "C24")
+    assert {rows[name].number for name in ("C19", "C20", "C24")} == {"missed"}
+    assert all_are("no", "C27", "C28") and rows["C26"].more != "yes", "not more robust than LBP"
+    assert rows["C27"].difference["points"].high < 0, "under a small cover LBP loses less"
+    ensembles = [name for name, v in rows.items() if v.claim.study in ("ensemble", "ensemble_occlusion")]
+    assert ensembles and all(rows[name].why for name in ensembles)
+
+
+def test_chapters_3_and_4_say_which_rows_wait_for_seeds():
+    rows = {v.claim.name: v for v in judge("reference")}
+    for chapter, names in {"03_architecture": ("V1", "V3", "O3"), "04_losses": ("D1", "D2", "D3", "D4")}.items():
+        assert ("*not tested*" in said(chapter)) == all(rows[name].why for name in names), chapter
+
+
+def test_what_chapter_7_says_of_components():
+    record = load_result("choices")
+    halves, asked = record["accuracy"]["1 of 2"], record["asked"]
+
+    def best(found):
+        return max(found, key=lambda n: np.mean(found[n]))
+
+    assert best(halves["all"]) == best(halves["sharp"]) == "60"
+    assert best(asked["CelebA"]) == best(asked["others"]) == "90"
+    few = asked["few pictures"]
+    assert max(abs(np.mean(few[n]) - np.mean(halves["all"][n])) for n in few) < 0.1, "nearly the same row"
+    assert 0.15 < np.mean(halves["all"]["60"]) - np.mean(halves["all"]["120"]) < 0.6, "a few tenths"

@@ -139,6 +139,26 @@ def test_the_verdicts_are_those_of_the_package(demo, model, settings):
     assert demo.locator(".demo-says").first.inner_text().startswith(expected)
 
 
+def test_the_histograms_say_how_usual_the_pair_is(demo):
+    """They hold all pairs that the thresholds were chosen on; the words under them follow the pair."""
+    facts = demo.evaluate("fetch('_static/demo/demo.json').then(answer => answer.json())")
+    for key, others in facts["others"].items():
+        assert [sum(others[kind]) for kind in ("same", "two")] == pytest.approx([100, 100], abs=0.5)
+        edges = np.linspace(others["from"], others["to"], len(others["same"]) + 1)
+        beyond = np.array(others["same"])[edges[:-1] > facts["thresholds"][key]].sum()
+        right = beyond if key == "ratio" else 100 - beyond
+        assert right == pytest.approx(facts["accuracy"][key], abs=5)
+
+    def told():
+        labels = [each.get_attribute("aria-label") for each in demo.locator(".demo-maps canvas").all()]
+        return [label for label in labels if "among others" in label]
+
+    look(demo, ONE)
+    assert all("one person 100 % look less alike" in label and "two people less than 1 %" in label for label in told())
+    look(demo, {"A": {"person": 0}, "B": {"person": 7}})
+    assert all("one person less than 1 % look less alike" in label for label in told())
+
+
 def test_the_still_shows_what_the_page_shows_first(demo):
     facts = demo.evaluate("fetch('_static/demo/demo.json').then(answer => answer.json())")
     found = look(demo)

@@ -208,6 +208,31 @@ def test_occlusion_figure(page, address):
     assert page.faults == []
 
 
+def test_a_track_is_stepped_and_played_by_keyboard(page, address):
+    visit(page, address, "21_tracking")
+    figure = page.locator(".dl-track")
+    status, picture = figure.locator(".status"), figure.locator("img").first
+    start_before(page, figure)
+    tab_to(page, ".dl-track button", 3)
+    page.keyboard.press("Tab")
+    page.keyboard.press("Home")
+    assert status.inner_text().endswith("The box is given.")
+    first = picture.get_attribute("src")
+    page.keyboard.press("ArrowRight")
+    assert "layer decided" in status.inner_text() and picture.get_attribute("src") != first
+    page.keyboard.press("Shift+Tab")
+    page.keyboard.press("Enter")
+    assert figure.get_by_role("button").inner_text() == "Pause"
+    page.keyboard.press("Enter")
+    assert figure.get_by_role("button").inner_text() == "Play"
+    page.keyboard.press("Tab")
+    page.keyboard.press("End")
+    end = picture.get_attribute("src")
+    page.keyboard.press("ArrowRight")
+    assert picture.get_attribute("src") == end != first
+    assert page.faults == []
+
+
 def test_hamming_figure(page, address):
     visit(page, address, "08_sparsity")
     figure = page.locator(".dl-hamming")
@@ -231,6 +256,22 @@ def test_luck_figure(page, address):
     figure.get_by_role("button").click()
     means = re.search(r"Mean of 2 shuffles: ([\d.]+) % and ([\d.]+) %", status.inner_text())
     assert float(means[1]) > 50 and float(means[1]) > float(means[2])
+    assert page.faults == []
+
+
+def test_margin_figure(page, address):
+    visit(page, address, "14_scorecard")
+    figure = page.locator(".dl-margin")
+    status, words = figure.locator(".status"), figure.locator("text.word")
+    before = words.all_text_contents()
+    assert "Turned" not in status.inner_text() and figure.locator("output").inner_text() == "as in the rules"
+    start_before(page, figure)
+    tab_to(page, ".dl-margin input[type=range]", 3)
+    page.keyboard.press("End")
+    after = words.all_text_contents()
+    turned = re.findall(r"(\w+) \((\w+) → (\w+)\)", status.inner_text())
+    assert turned and len(turned) == sum(a != b for a, b in zip(after, before, strict=True))
+    assert all(now != "yes" for _, _, now in turned), "a larger margin never makes a yes"
     assert page.faults == []
 
 

@@ -10,9 +10,10 @@ from PIL import Image
 
 from deepid_lite.cli.pictures import attributes, locate
 from deepid_lite.errors import DataError
+from deepid_lite.faces.pictures import overlap
 from deepid_lite.faces.synthetic.people import ATTRIBUTES, draw, neutral, sample_identity
 from deepid_lite.papers.attributes.net import load_answers
-from deepid_lite.papers.localisation.net import load_locator, overlap
+from deepid_lite.papers.localisation.net import load_locator
 from deepid_lite.papers.localisation.scenes import SIDE, make_clutter, make_scenes
 
 

@@ -1,5 +1,6 @@
 """Attribute labels: every kind of list that CelebA's come in, and what is wrong with them."""
 
+import hashlib
 import os
 import types
 import zipfile
@@ -8,6 +9,7 @@ import numpy as np
 import pytest
 
 from deepid_lite.errors import DataError
+from deepid_lite.faces import celeba
 from deepid_lite.faces.celeba import CELEBA_ATTRIBUTES, celeba_attributes
 from deepid_lite.faces.dataset import FaceSet
 
@@ -88,6 +90,25 @@ def test_the_official_list_may_stay_in_its_zip(tmp_path):
         path.write_bytes(content)
         with pytest.raises(DataError, match="list_attr_celeba.zip: no zip with list_attr_celeba.txt"):
             celeba_attributes(face_set(NAMES, "celeba"), tmp_path)
+
+
+@pytest.mark.parametrize("suffix", [".txt", ".zip"])
+def test_a_whole_list_must_be_the_official_one(tmp_path, monkeypatch, suffix):
+    path, names = tmp_path / f"list_attr_celeba{suffix}", ["000001.jpg", "000002.jpg", "000003.jpg"]
+    given = {"right": signs(names), "changed": signs(names).replace("-1", " 1", 1)}
+    md5 = hashlib.md5(given["right"].encode()).hexdigest()
+    monkeypatch.setattr(celeba, "OFFICIAL", (given["right"].split()[0], md5))
+    for kind, text in given.items():
+        if suffix == ".zip":
+            with zipfile.ZipFile(path, "w") as archive:
+                archive.writestr("list_attr_celeba.txt", text)
+        else:
+            path.write_text(text, newline="")
+        if kind == "right":
+            assert len(celeba.read_counted(path)) == 3
+        else:
+            with pytest.raises(DataError, match=f"list_attr_celeba{suffix}: not the official list of 3 pictures"):
+                celeba.read_counted(path)
 
 
 def test_web_faces_are_known_by_their_original_name(folder):

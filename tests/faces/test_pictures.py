@@ -10,7 +10,7 @@ from PIL import Image
 from deepid_lite.errors import DataError
 from deepid_lite.faces.alignment import TEMPLATE
 from deepid_lite.faces.decoding import BadImage
-from deepid_lite.faces.pictures import load_pictures, load_sequence
+from deepid_lite.faces.pictures import load_pictures, load_sequence, overlap
 from deepid_lite.faces.tables import INDEX_LANDMARKS
 
 SIZES = [(60, 40), (200, 150), (31, 77)]
@@ -148,3 +148,12 @@ def test_wrong_sequences(tmp_path):
         (root / "groundtruth_rect.txt").write_text(text.replace(old, new))
         with pytest.raises(DataError, match=told):
             load_sequence(root)
+
+
+def test_overlap_is_the_intersection_over_the_union():
+    a = np.array([[0, 0, 2, 2], [0, 0, 10, 10], [0, 0, 1, 1], [0, 0, 1, 1], [2, 2, 4, 2]])
+    b = np.array([[1, 1, 2, 2], [5, 0, 10, 10], [0, 0, 1, 1], [2, 2, 1, 1], [3, 1, 1, 4]])
+    np.testing.assert_allclose(overlap(a, b), [1 / 7, 1 / 3, 1, 0, 2 / 10])
+    far = np.float32([[70_000, 0, 1, 1]])  # in single precision its end would be rounded
+    assert overlap(far, far + [0, 0.1, 0, 0])[0] == pytest.approx(0.9 / 1.1)
+    assert overlap(far, far).dtype == np.float64

@@ -59,7 +59,7 @@ def test_a_few_regions_on_a_face_of_ones_own():
 
 def test_the_curve_shows_nets_null_and_paper():
     fig = plots.figure_ensemble(study("lite"), study("reference"))
-    lite, reference = fig.axes
+    reference, lite = fig.axes
     assert (lite.get_title(), reference.get_title()) == ("lite", "reference")
     drawn = {tuple(np.round(line.get_ydata(), 3)) for line in lite.lines}
     assert {(90, 93, 94), (89, 92, 93), (87, 90, 91), (90, 90.5, 90.6)} <= drawn

@@ -18,21 +18,41 @@ def closed():
     plt.close("all")
 
 
-def test_levels_have_a_point_of_every_system():
+def test_levels_have_a_point_of_every_system_at_each_scale():
     values = {name: 50.0 + 3 * i for i, name in enumerate(plots.LEVELS)}
-    fig = plots.levels({"scale": "lite", "accuracy": {name: [v, v - 2, v + 2] for name, v in values.items()}})
-    drawn = [line.get_xdata()[0] for line in fig.axes[0].lines if line.get_marker() == "o"]
-    assert sorted(drawn) == sorted(values.values())
-    labels = [text.get_text() for text in fig.axes[0].get_yticklabels()]
-    assert labels == [label for label, _ in plots.LEVELS.values()][::-1]
+    lite = {"scale": "lite", "accuracy": {name: [v, v - 2, v + 2] for name, v in values.items()}}
+    reference = {"scale": "reference", "accuracy": {name: [v - 1, v - 3, v] for name, v in values.items()}}
+    for shown, wanted in (
+        ((lite,), values.values()),
+        ((lite, reference), [v - d for v in values.values() for d in (0, 1)]),
+    ):
+        ax = plots.levels(*shown).axes[0]
+        drawn = [box.lines[0].get_xdata()[0] for box in ax.containers]
+        assert sorted(drawn) == sorted(wanted)
+        labels = [text.get_text() for text in ax.get_yticklabels()]
+        assert labels == [label for label, _ in plots.LEVELS.values()][::-1]
+        said = {text.get_text() for text in ax.texts}
+        assert said == {f"{v:.1f}" for v in wanted}
 
 
 def test_the_authors_points_are_drawn_beside_lfw_only():
-    found = {"scale": "lite", "roc": {"far": [0, 0.1, 1], "tar": [0.2, 0.9, 1]}}
-    published = {name: (np.array([0, 1]), np.array([0.5, 1])) for name in plots.PUBLISHED}
-    fig = plots.roc(found, found | {"scale": "reference"}, published)
+    found = {"scale": "lite", "roc": {"far": [0, 0.1, 1], "tar": [0.2, 0.9, 1]}, "authors": {},
+             "accuracy": {"RBM, fine-tuned": [83.0, 82.0, 84.0]}}  # fmt: skip
+    points = {name: {"far": [0.1, 0.2], "tar": [0.5, 0.6], "accuracy": 91.0} for name in ("one", "other")}
+    reference = found | {"scale": "reference", "authors": points}
+    fig = plots.roc(found, reference)
     assert [len(ax.lines) for ax in fig.axes] == [1, 3]
     np.testing.assert_array_equal(fig.axes[0].lines[0].get_ydata(), found["roc"]["tar"])
+    np.testing.assert_array_equal(fig.axes[1].lines[0].get_ydata(), [0.5, 0.6])
+    whole = {name: (np.array([0, 1]), np.array([0.4, 1])) for name in points}
+    np.testing.assert_array_equal(plots.roc(None, reference, whole).axes[0].lines[1].get_ydata(), [0.4, 1])
+
+
+def test_a_longer_training_has_a_line_for_each_way_to_ask():
+    accuracy = {"one mode": [[70, 69, 71], [72, 71, 73]], "eight modes": [[71, 70, 72], [74, 73, 75]]}
+    ax = plots.length(None, {"scale": "reference", "epochs": [1, 2], "accuracy": accuracy}).axes[0]
+    drawn = {box.get_label(): list(box.lines[0].get_ydata()) for box in ax.containers}
+    assert drawn == {"one mode": [70, 72], "eight modes": [71, 74]}
 
 
 def test_filters_and_modes_are_the_nets():

@@ -148,7 +148,8 @@ def test_an_identity_with_too_few_images_is_listed_and_nobody_left_is_an_error(s
 
 
 def test_labels_of_people_come_from_celeba_and_some_are_left_out(small, tmp_path):
-    source = np.where(np.arange(PEOPLE * EACH) < 60, "celeba", "pins")
+    image = np.arange(PEOPLE * EACH)
+    source = np.select([image < 30, image < 60, image < 70], ["celeba", "celeba200", "celeba64"], "pins")
     original = np.array([f"{k:06d}.jpg" for k in range(PEOPLE * EACH)])
     scale = some_scale("reference", {"source": source, "original": original}, "webfaces")
     bits = ["1" if k % 3 else "0" for k in range(40)]

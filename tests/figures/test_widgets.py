@@ -9,6 +9,8 @@ import numpy as np
 from deepid_lite.figures import widgets
 from deepid_lite.neurons.selectiveness import neuron_thresholds, permuted_targets, split_images
 from deepid_lite.papers.tracking.tracker import Found
+from deepid_lite.registry import Claim, Estimate
+from deepid_lite.studies.judging import Verdict, more
 
 
 def data_of(html):
@@ -32,6 +34,26 @@ def test_luck_is_that_of_shuffled_labels():
     np.testing.assert_allclose(np.array(data["draws"][1]["chosen"]) / 1000, expected, atol=6e-4)
     chosen, held = (np.concatenate([draw[key] for draw in data["draws"]]).mean() for key in ("chosen", "held"))
     assert chosen > held, "it was fitted to the one half and not to the other"
+
+
+def test_a_larger_margin_turns_answers_one_way():
+    """Bars are in margins of the rule, the answer at 1 is the rule's, and log-odds count where it asks for them."""
+
+    def verdict(difference, **rule):
+        claim = Claim("C1", "It sees.", "Fig. 1", "95 %", section="sparse", kind="null", against="LBP", **rule)
+        return Verdict(claim, "reference", "no number", more(claim, difference), None, difference)
+
+    points = Estimate(6, 3, 9)
+    losses = {"points": points, "log-odds": Estimate(-1, -2, -0.5)}
+    rows = data_of(widgets.margin_widget([
+        verdict(points, margin=2.0), verdict(points, margin=0.0), verdict(points, margin=-1.0),
+        verdict({"one": points, "two": losses}, margin=3.0, log_odds=True),
+    ]))["rows"]  # fmt: skip
+    plain, on_two_places = rows
+    assert plain["bars"] == [[1.5, 3, 4.5]] and on_two_places["bars"] == [[1, 2, 3]] * 2
+    assert plain["words"][10] == "yes" and set(on_two_places["words"]) == {"inconclusive", "no"}
+    order = [("yes", "inconclusive", "no").index(word) for word in plain["words"]]
+    assert order == sorted(order) and order[15] > order[14] == 0
 
 
 def test_a_track_has_frames_maps_and_both_boxes():

@@ -9,9 +9,11 @@ from deepid_lite.nets.deepid import (
     DeepID,
     DeepID2,
     DeepID2Plus,
+    DeepIDNet,
     build,
     load_net,
     map_sizes,
+    net_hash,
     put_weights,
     save_net,
     to_input,
@@ -132,6 +134,17 @@ def test_build_makes_the_same_net():
         for head, f in net.eval()(x).items():
             assert torch.equal(f, twin.eval()(x)[head])
     assert net.heads == (2, 4)
+
+
+def test_the_hash_of_a_net_is_that_of_its_numbers_and_names():
+    torch.manual_seed(0)
+    first, second = (DeepIDNet((31, 31), (2,) * 4, 3, (4,)) for _ in range(2))
+    assert net_hash(first) != net_hash(second)
+    second.load_state_dict(first.state_dict())
+    assert net_hash(first) == net_hash(second) == net_hash(first.to(memory_format=torch.channels_last))
+    with torch.no_grad():
+        second.fc["4"].bias[-1] += 1e-6
+    assert net_hash(first) != net_hash(second)
 
 
 def test_inputs_run_from_minus_one_to_one():

@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.celeba import CELEBA_ATTRIBUTES
+from deepid_lite.faces.pictures import overlap
 from deepid_lite.faces.synthetic.people import ATTRIBUTES
 from deepid_lite.faces.tables import INDEX_LANDMARKS
 from deepid_lite.figures.localisation import figure_localisation, figure_where, scenes
@@ -39,7 +40,6 @@ from deepid_lite.papers.localisation.net import (
     fit_frame,
     fit_locator,
     load_locator,
-    overlap,
     responses,
     save_locator,
     train,
@@ -213,10 +213,7 @@ def test_its_value_is_that_of_sums_by_hand():
     assert side in np.rint(SIDES * 32)
 
 
-def test_overlap_and_frame():
-    a = np.array([[0.0, 0, 2, 2], [0, 0, 1, 1], [0, 0, 1, 1]])
-    b = np.array([[1.0, 1, 2, 2], [0, 0, 1, 1], [2, 2, 1, 1]])
-    np.testing.assert_allclose(overlap(a, b), [1 / 7, 1, 0])
+def test_a_frame_lies_to_its_square_and_is_found_again():
     np.testing.assert_allclose(Frame(2.0, 0.25)(np.array([[0.4, 0.4, 0.2, 0.2]])), [[0.3, 0.4, 0.4, 0.4]])
     rng = np.random.default_rng(0)
     squares = np.concatenate([rng.random((40, 2)) * 0.5, np.repeat(rng.uniform(0.2, 0.4, (40, 1)), 2, 1)], 1)
@@ -381,5 +378,5 @@ def test_photographs_are_split_by_people_and_wrong_boxes_left_out(wild):
     again = read_photographs(wild)
     assert all(np.array_equal(a.images, b.images) for a, b in zip(again, (train_, validation, test), strict=False))
     (wild / "celeba_labels" / "list_attr_celeba.txt").write_text(f"1\n{' '.join(CELEBA_ATTRIBUTES)}\nx.jpg" + " 1" * 40)
-    with pytest.raises(DataError, match="0 pictures with all attributes; unzip"):
+    with pytest.raises(DataError, match="0 pictures with all attributes; put list_attr_celeba.zip into"):
         read_photographs(wild)

@@ -1,6 +1,7 @@
 """ConvNet-RBM: pairs of filters, modes, the RBM against all hidden states and autograd, training down to the nets."""
 
 import copy
+import dataclasses
 import itertools
 import json
 import re
@@ -16,8 +17,8 @@ from deepid_lite.errors import DataError
 from deepid_lite.files import as_json
 from deepid_lite.nets.deepid import load_net, put_weights, save_net
 from deepid_lite.nets.recipe import Recipe, read_recipe
+from deepid_lite.papers.relational import joining, study, trainings
 from deepid_lite.papers.relational import net as nets
-from deepid_lite.papers.relational import study
 from deepid_lite.papers.relational.net import MARGIN, PairBatches, PairNet, cut, modes, multiply_adds, outputs, stack
 from deepid_lite.papers.relational.rbm import ClassificationRBM, fit_rbm, rbm_scores
 from deepid_lite.papers.relational.system import ConvNetRBM, GroupBatches, Together, fine_tune, pretrained
@@ -156,8 +157,8 @@ def test_the_fitted_rbm_learns_what_no_linear_rule_can():
     same = (x[:, 0] > 0.5) == (x[:, 1] > 0.5)
     scores = rbm_scores(fit_rbm(x, same, 8, 1e-5), x)
     assert ((scores > 0) == same).mean() > 0.95
-    _, chosen = study.chosen_logistic(x, make_pairs(np.repeat(np.arange(20), 10), 10, 20))
-    assert chosen["C"] in study.STRENGTHS
+    _, chosen = joining.chosen_logistic(x, make_pairs(np.repeat(np.arange(20), 10), 10, 20))
+    assert chosen["C"] in joining.STRENGTHS
 
 
 def test_decay_makes_the_fit_smaller():
@@ -258,23 +259,46 @@ def test_bad_input_is_one_line(wrong, says):
 # the study
 
 
+FEW = {"hidden": (2,), "decays": (1e-3, 1e-2), "steps": 15}  # of what the RBM is chosen from, so that it takes seconds
+
+
 @pytest.fixture(scope="module")
-def result(tmp_path_factory):
-    test, folder = face_set(40, 6, seed=3), tmp_path_factory.mktemp("runs")
-    setup = Setup("lite", None, test, make_pairs(test.labels, per_fold=20), face_set(30, 4, seed=2), test, ())
-    size = study.Size(("whole face", "eyes and nose"), 10, 30, None, 2, 4, 1e-4)
-    recipe = Recipe(**{**vars(RECIPE), "epochs": 1})
+def setup():
+    """Drawn people of three kinds; those for the nets come from `trained_on`."""
+    test = face_set(20, 5, seed=3)
+    return Setup("lite", None, test, make_pairs(test.labels, per_fold=5), face_set(20, 4, seed=2), test, ())
+
+
+@pytest.fixture(scope="module")
+def size():
+    return trainings.Size(("whole face", "eyes and nose"), 10, 8, {}, 2, 4, 1e-4)
+
+
+@pytest.fixture(scope="module")
+def trained_on():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(study, "_training_faces", lambda setup: face_set(10, 6, seed=1))
-        found = study.relational(setup, recipe, folder, (0, 1, 2), size)
+        patch.setattr(trainings, "_training_faces", lambda setup: face_set(10, 4, seed=1))
+        yield Recipe(**{**vars(RECIPE), "epochs": 1})
+
+
+@pytest.fixture(scope="module")
+def result(setup, size, trained_on, tmp_path_factory):
+    def chosen(x, pairs, seed, **options):
+        return joining.chosen_rbm(x, pairs, seed, **(options | FEW))
+
+    folder = tmp_path_factory.mktemp("runs")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(study, "chosen_rbm", chosen)
+        found = study.relational(setup, trained_on, folder, (0, 1, 2), size)
     return found | {"folder": folder}
 
 
 def test_the_study_has_its_levels_and_controls(result):
     assert {"pixels", "untrained", "meet last", "identification", "logistic", "trained apart"} < set(result["accuracy"])
     assert all(low <= value <= high for value, low, high in result["accuracy"].values())
-    assert result["pairs"] == 300 and json.loads(as_json({k: v for k, v in result.items() if k != "folder"}))
-    assert result["chosen"][0]["RBM"]["hidden"] in study.HIDDEN and result["roc"]["tar"][-1] == 1
+    assert result["pairs"] == 80 and json.loads(as_json({k: v for k, v in result.items() if k != "folder"}))
+    assert result["chosen"][0]["RBM"]["decay"] in FEW["decays"] and result["roc"]["tar"][-1] == 1
+    assert result["training_minutes"] >= 0
     assert pretrained(result["folder"] / "lite" / "system.safetensors").config["nets"] == 2
     first, second = (result["accuracy"][name][0] for name in ("mean", "one group"))
     assert result["difference"]["R4"]["one group"][0] == pytest.approx(first - second, abs=1e-6)
@@ -289,6 +313,32 @@ def test_the_claims_read_it_and_the_rules_are_those_of_the_page(result):
     }
     for claim in ours.values():
         assert np.isfinite([*claim.ours(result), claim.difference(result)[0]]).all()
+
+
+def test_the_nets_of_a_seed_alone_are_those_of_the_study(result, setup, size, trained_on, tmp_path):
+    """So that long trainings can be done seed by seed."""
+    crops, labels, facts = trainings.training_crops(setup, size.regions)
+    assert facts["images"] == len(labels) == 40 and facts["people"] == 10
+    groups, controls = trainings.train_all(crops, labels, trained_on, tmp_path)
+    system = pretrained(result["folder"] / "lite" / "system.safetensors")
+    for ours, theirs in zip(system.groups, groups.values(), strict=True):
+        for net, alone in zip(ours, theirs, strict=True):
+            assert all(torch.equal(a, alone.state_dict()[name]) for name, a in net.state_dict().items())
+    assert controls["meet last"].config["meet"] == "last" and set(controls) == {"meet last", "identification"}
+
+
+def test_the_control_that_names_people_pays_for_naming_them():
+    config = net_of(meet="last").config
+    assert multiply_adds(config, 1, 100) - multiply_adds(config, 1) == 100 * config["dimension"]
+
+
+def test_a_longer_training_is_asked_on_held_out_people_alone(setup, size, trained_on, tmp_path):
+    unseen = dataclasses.replace(setup, test=None, pairs=None)
+    found = study.relational_length(unseen, trained_on, tmp_path, (1, 3), size)
+    assert found["epochs"] == [1, 3] and found["steps"][1] == 3 * found["steps"][0] > 0
+    for of_name in found["accuracy"].values():
+        assert len(of_name) == 2 and all(low <= value <= high for value, low, high in of_name)
+    assert found["pairs"] == 100 and json.loads(as_json(found))
 
 
 def test_the_recipe_of_another_paper_is_refused():

@@ -1,6 +1,7 @@
 """Sparse connections: correlations against a loop, masks both ways, what is kept, files and sparse products."""
 
 import copy
+import dataclasses
 import json
 
 import matplotlib
@@ -11,7 +12,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
-from samples import face_set
+from samples import face_set, small_faces, small_model
 from torch.nn import functional as F
 
 from deepid_lite import tensors
@@ -19,11 +20,13 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import crop
 from deepid_lite.figures.sparse_connections import figure_density
 from deepid_lite.files import as_json
-from deepid_lite.nets.recipe import Recipe
+from deepid_lite.nets.deepid import DeepIDNet
+from deepid_lite.nets.recipe import Recipe, read_recipe
 from deepid_lite.papers.sparse_connections import net as sparse_net
-from deepid_lite.papers.sparse_connections import packed, study
+from deepid_lite.papers.sparse_connections import packed, study, upper
 from deepid_lite.papers.sparse_connections.net import HOWS, MARGIN, ORDER, SparseNet, choose, correlations, sparsify
 from deepid_lite.studies.setup import Setup
+from deepid_lite.verification.features import extract
 from deepid_lite.verification.pairs import make_pairs
 
 SMALL = {"n_people": 10, "maps": [3, 4], "local": [5, 3], "dimension": 6}
@@ -199,7 +202,7 @@ def test_masks_of_another_net_get_one_line(net, crops, tmp_path):
             packed.load_packed(path)
         assert "\n" not in str(error.value)
     tensors.save(path, found, {"net": {"architecture": "DeepID2", "maps": [2] * 4, "dimension": 4}})
-    with pytest.raises(DataError, match="no SparseNet"):
+    with pytest.raises(DataError, match="no net with masks"):
         packed.load_packed(path)
     torch.manual_seed(0)
     other = SparseNet(**SMALL | {"maps": [3, 5]})
@@ -235,14 +238,26 @@ def test_known_faces_are_named_by_the_classifier(net):
     assert study.named(net, images, np.array([9] * 3 + [8] * 9)) == 0.25
 
 
+def ground_of(crops, labels):
+    images = crops[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+    return study.Ground(
+        RECIPE, images, labels, images, images, None,
+        lambda recipe, folder, net: sparse_net.train(crops, labels, recipe, folder, net), None, {},
+    )  # fmt: skip
+
+
 def test_each_step_trains_on_from_the_net_before(net, crops, tmp_path):
     labels = np.repeat(np.arange(10), 6)
-    path = [after for _, after in study.sparser(net, "correlation", crops, labels, RECIPE, tmp_path)]
+    ground = ground_of(crops, labels)
+    path = [after for _, after in study.sparser(net, "correlation", ground, RECIPE, tmp_path)]
     assert net.density() == 1, "what a step begins with stays as it is"
     for (_, layer, density), before, after in zip(study.steps(net), [net, *path], path, strict=False):
         assert after.density(layer) == pytest.approx(density, rel=0.1)
         assert all(not (after.mask(name) & ~before.mask(name)).any() for name in ORDER)
         assert 0 < (after.conv2.weight - before.conv2.weight).abs().max() < 0.2
+    again = [after for _, after in study.sparser(net, path, ground, RECIPE, tmp_path)]
+    for one, other in zip(path, again, strict=True):
+        assert all(torch.equal(one.mask(name), other.mask(name)) for name in ORDER), "the masks of a path"
 
 
 @pytest.fixture
@@ -269,7 +284,7 @@ def one_step(monkeypatch):
 def test_the_study_has_its_controls_and_is_drawn(monkeypatch, tmp_path, one_step):
     test = face_set(30, 4, seed=3)
     setup = Setup("lite", None, test, make_pairs(test.labels, per_fold=8), face_set(12, 4, seed=2), test, ())
-    monkeypatch.setattr(study, "_training_faces", lambda setup: face_set(10, 6, seed=1))
+    monkeypatch.setattr(study, "_drawn_faces", lambda: face_set(10, 6, seed=1))
     monkeypatch.setattr(study, "what_it_buys", lambda net, folder: packed.what_it_buys(net, folder, (1, 2), 2))
     found = study.sparse_connections(setup, RECIPE, tmp_path, seeds=(0, 1, 2))
     time = {name: [recipe.epochs for recipe in recipes] for name, recipes in one_step.items()}
@@ -297,3 +312,137 @@ def test_the_study_has_its_controls_and_is_drawn(monkeypatch, tmp_path, one_step
     assert found["accuracy"]["26 %"][0] == pytest.approx(means["26 %"], abs=1e-3)
     assert figure_density(found).axes
     plt.close("all")
+
+
+# the upper layers of a trained net
+
+
+@pytest.fixture(scope="module")
+def trained_net():
+    torch.manual_seed(0)
+    net = DeepIDNet((55, 47), (4,) * 4, 6, (3, 4), batch_norm=True, dropout=0.5)
+    for norm in (*net.norms, *net.feature_norms.values()):  # as after a training
+        norm.running_mean.normal_(0, 0.1)
+        norm.running_var.uniform_(0.5, 2)
+        norm.weight.data.uniform_(0.5, 2)
+    return net.eval()
+
+
+def test_upper_layers_on_stored_maps_are_the_net(trained_net, tmp_path):
+    images = pictures(5)
+    maps = upper.lower_maps(trained_net, images, tmp_path / "maps.npy", batch_size=2)
+    net = upper.upper_part(trained_net, 3)
+    assert maps.dtype == np.float16 and maps.shape == (5, 4, 12, 10)
+    wanted = extract(trained_net, images, flip=False)
+    np.testing.assert_allclose(study.features_of(net, maps, 2), wanted, atol=0.05 * wanted.max())  # maps are bf16
+    np.testing.assert_array_equal(upper.lower_maps(trained_net, images[:0], tmp_path / "maps.npy"), maps)
+    total = sum(getattr(trained_net, f"conv{n}").weight.numel() for n in (1, 2, 3, 4))
+    assert net.shared + sum(net.mask(n).numel() for n in ORDER) == total + trained_net.fc["4"].weight.numel()
+
+
+def test_correlations_where_places_share_their_weights_are_means(trained_net):
+    maps = upper.lower_maps(trained_net, pictures(20))
+    net = upper.upper_part(trained_net, 3)
+    found = correlations(net, "lc_a", maps, batch_size=7)
+    with torch.no_grad():
+        x = net.inputs(maps)
+        y = F.relu(net.norms["lc_a"](net.lc_a(x))).numpy()
+    x = x.numpy()
+    assert found.shape == net.mask("lc_a").shape == (20, 36, 4)
+    for bank, tap, channel, out in [(0, 0, 0, 0), (6, 4, 2, 1), (19, 8, 3, 3)]:
+        row, column = 2 * (bank // 4), 2 * (bank % 4)
+        each = []
+        for i in (row, row + 1):
+            for j in (column, column + 1):
+                a, b = y[:, out, i, j], x[:, channel, i + tap // 3, j + tap % 3]
+                each.append(np.corrcoef(a, b)[0, 1] if a.std() * b.std() > 0 else 0)
+        assert found[bank, tap * 4 + channel, out] == pytest.approx(np.mean(each), abs=1e-3)
+
+
+def test_a_layer_that_shares_is_its_sparse_matrix(trained_net):
+    net = upper.upper_part(trained_net, 3)
+    sparsify(net, "lc_a", 0.3, "random")
+    x = torch.rand(2, 4, 12, 10)
+    with torch.no_grad():
+        wanted = net.lc_a(x) - net.lc_a(torch.zeros_like(x))
+    found = packed.as_matrix(net.lc_a, (12, 10)) @ x.permute(0, 2, 3, 1).flatten(1).numpy().T
+    np.testing.assert_allclose(found.T, wanted.permute(0, 2, 3, 1).flatten(1).numpy(), atol=1e-4)
+
+
+def test_a_classifier_without_training_names_the_nearest_mean(trained_net):
+    coarse = np.random.default_rng(2).integers(0, 256, (3, 5, 4, 3), np.uint8).repeat(11, 1).repeat(12, 2)[:, :, :47]
+    images, labels = np.repeat(coarse, 4, 0), np.repeat(np.arange(3), 4)
+    maps = upper.lower_maps(trained_net, images)
+    net = upper.name_people(upper.upper_part(trained_net, 3), maps, labels)
+    assert study.named(net, maps, labels) == 1
+    assert study.named(net, maps, labels[::-1]) < 1
+
+
+def test_pictures_come_mirrored_or_not_and_each_once(trained_net):
+    maps = np.stack([np.arange(12), 100 + np.arange(12)]).astype(np.float16)[:, :, None, None, None]
+    recipe = dataclasses.replace(RECIPE, batch_size=6, images_per_person=2)
+    batches = upper.StoredMaps(maps, np.repeat(np.arange(4), 3), recipe, "a hash")
+    seen, people = (
+        torch.cat(parts).flatten() for parts in zip(*(batches(step, "cpu") for step in (0, 1)), strict=True)
+    )
+    assert sorted((seen % 100).tolist()) == list(range(12)) and 0 < (seen >= 100).sum() < 12
+    assert ((seen % 100) // 3 == people).all()
+    assert all(torch.equal(a, b) for a, b in zip(batches(1, "cpu"), batches(1, "cpu"), strict=True))
+
+
+def test_people_with_enough_pictures_learn_on(monkeypatch):
+    monkeypatch.setattr(study, "PICTURES", 12)
+    monkeypatch.setattr(study, "EACH", (3, 4))
+    faces = small_faces(40, 7, 0)  # five or six each
+    found = study._known_faces(faces.subset(np.flatnonzero((faces.labels != 2) | (np.arange(40) < 10))))
+    assert np.bincount(found.labels).tolist() == [4, 4, 4] and "person-0002" not in found.names
+
+
+def test_the_study_of_photographs_starts_from_the_trained_net(monkeypatch, tmp_path, trained_net):
+    model, test = small_model(), face_set(30, 4, seed=3)
+    model.net = trained_net
+    setup = Setup("reference", model, test, make_pairs(test.labels, per_fold=8), face_set(12, 4, seed=2), test, ())
+    monkeypatch.setattr(study, "training_parts", lambda data, root: (face_set(10, 9, seed=1), None))
+    monkeypatch.setattr(study, "what_it_buys", lambda net, folder: packed.what_it_buys(net, folder, (1,), 2))
+    asked = {}
+
+    def one_step(maps, labels, recipe, folder, net, data_hash):
+        asked.setdefault(folder.name, []).append((recipe.seed, recipe.epochs))
+        with torch.no_grad():
+            again = upper.UpperNet(**{k: v for k, v in recipe.net.items() if k != "architecture"})
+            again.load_state_dict(net.state_dict())
+            again.f.bias += 0.01 * (1 + recipe.seed)
+        return again.eval()
+
+    monkeypatch.setattr(upper, "train", one_step)
+    recipe = read_recipe("sparse_webfaces")
+    found = study.sparse_connections(setup, recipe, tmp_path, seeds=(0, 1, 2))
+    nets = found["runs"][0]
+    assert found["images"] == 90 and found["people"] == 10 and "dense" not in asked
+    assert [len({run[0] for run in runs}) for runs in asked.values()] == [3] * len(asked)
+    total = {name: sum(epochs for _, epochs in asked.get(name, [])) // 3 for name in ("first", "scratch")}
+    assert total["scratch"] == 7 == total["first"] + sum(asked[f"masks-{k}"][0][1] for k in range(4))
+    assert (
+        nets["dense first"]["layers"] == nets["scratch"]["layers"] == nets["12 %"]["layers"] == nets["random"]["layers"]
+    )
+    for name in ("26 %", "12 %"):
+        assert 100 * nets[name]["density"] == pytest.approx(float(name[:2]), abs=0.5)
+    claim = next(claim for claim in study.CLAIMS if claim.name == "S5")
+    means = {name: np.mean([run[name]["accuracy"] for run in found["runs"]]) for name in nets}
+    assert claim.ours(found)[0] == pytest.approx(means["dense first"], abs=1e-3)
+    assert claim.difference(found)[0] == pytest.approx(means["dense first"] - means["scratch"], abs=2e-3)
+    assert json.loads(as_json(found)) and figure_density(found, found).axes
+    plt.close("all")
+
+
+def test_what_a_net_of_photographs_learns_on_trains(trained_net, tmp_path):
+    images, labels = pictures(24), np.repeat(np.arange(6), 4)
+    maps = np.stack([upper.lower_maps(trained_net, view) for view in (images, images[:, :, ::-1])])
+    net = upper.name_people(upper.upper_part(trained_net, 6), maps[0], labels)
+    sparsify(net, "lc_a", 0.2, "random")
+    recipe = dataclasses.replace(read_recipe("sparse_webfaces"), epochs=2, batch_size=12, net=net.config)
+    after = upper.train(maps, labels, recipe, tmp_path, net, "a hash")
+    assert torch.equal(after.mask("lc_a"), net.mask("lc_a"))
+    assert 0 < (after.lc_a.weight - net.lc_a.weight).abs().max() < 0.1
+    with pytest.raises(DataError, match="of another data"):
+        upper.train(maps, labels, recipe, tmp_path, net, "another hash")

@@ -117,7 +117,7 @@ def test_a_study_that_nobody_ran_is_not_tested_and_the_reason_is_told(tmp_path):
     assert [v.number for v in found] == ["passed"] + 3 * ["not tested"]
     assert {(v.number, v.more, v.ours, v.difference) for v in found[1:]} == {("not tested", "not tested", None, None)}
     assert [v.why for v in found][:2] == ["", "the data need a key"]
-    assert "no lite result 'nothing'" in found[2].why and "'new quantity'" in found[3].why
+    assert "no lite result 'nothing'" in found[2].why and "by this rule; deepid reproduce made" in found[3].why
     assert "the data need a key" in as_text([found])
 
 
@@ -255,7 +255,7 @@ def test_the_paragraph_counts_each_row_once(tmp_path):
     open_ = replace(CLAIM, name="C2", at_least=None, difference=lambda r: [10, 9, 11])
     text = claims.answers(judge("lite", tmp_path, [CLAIM, open_, never]), ["robust"])
     assert text == (
-        "- **Robust.** 2 of 3 claims were tested. More than the comparison? *yes* in 1 (C1), *inconclusive* in 1 (C2)."
+        "- **Robust.** Tested: 2 of 3 claims. More than the comparison? *yes* in 1 (C1), *inconclusive* in 1 (C2)."
         " The number or bar was reached in 0 of 1."
     )
 

@@ -11,8 +11,9 @@ from samples import small_setup
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import WHOLE_FACE
 from deepid_lite.neurons.untrained import untrained_model
+from deepid_lite.results import read_record, results_folder
 from deepid_lite.studies import setup as setups
-from deepid_lite.verification.model import face_features, weights_hash
+from deepid_lite.verification.model import face_features, pretrained, weights_hash
 
 
 def test_joined_sets_keep_people_apart_and_share_attributes():
@@ -95,3 +96,13 @@ def test_lite_people_stand_on_one_side_only():
     assert len(s.test) == 4000 and len(s.held_out) == 4000 and len(s.identity_set) == 4500 and len(s.celebrities) == 5
     counts = np.bincount(s.identity_set.labels)
     assert [counts[s.identity_set.names.index(name)] for name in s.celebrities] == [100] * 5
+
+
+@pytest.mark.parametrize(("scale", "net"), [("lite", "lite"), ("reference", "webfaces")])
+def test_every_record_is_of_the_shipped_net(scale, net):
+    """A record of an earlier net has no place beside those of the present one; ensembles have nets of their own."""
+    shipped, of_nets = weights_hash(pretrained(net))[:16], {}
+    for path in (results_folder() / scale).glob("*.json"):
+        if path.stem != "ensemble" and (found := read_record(path, "restore it with git").get("model_hash")):
+            of_nets[path.stem] = found
+    assert len(of_nets) > 8 and {name for name, found in of_nets.items() if found != shipped} == set()

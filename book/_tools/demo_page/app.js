@@ -44,7 +44,7 @@
     await update();
   }
 
-  // The page's parts: two faces, the verdict, four maps.
+  // The page's parts: two faces, the verdict, two histograms, four maps.
   function build() {
     const pair = make("div", root, { className: "demo-pair" });
     const results = make("section", root, { className: "demo-results" });
@@ -54,7 +54,12 @@
     const figures = make("div", results, { className: "demo-maps" });
     shown = { ratio: card(numbers, "Log-likelihood ratio"), distance: card(numbers, "Hamming distance"),
               active: card(numbers, "Active neurons"), time: card(numbers, "Time of the net"),
-              maps: {} };
+              maps: {}, others: {} };
+    for (const [key, title, legend] of [
+      ["ratio", "This ratio among others",
+       "Filled: pairs of one person. Outline: pairs of two people. Dashed: the threshold. Triangle: this pair."],
+      ["hamming", "This distance among others", "Drawn in the same way."],
+    ]) shown.others[key] = figure(figures, title, legend);
     for (const [key, title, legend] of [
       ["A", "Neurons of face A", "A square for each active neuron; its area is the feature."],
       ["B", "Neurons of face B", "The same 512 neurons in the same places."],
@@ -64,7 +69,7 @@
     ]) shown.maps[key] = figure(figures, title, legend);
     const { validation, accuracy, thresholds } = model.facts;
     make("p", results, { className: "demo-note", textContent: `The thresholds, ${number(thresholds.ratio)} nats and ` +
-      `${thresholds.hamming} bits, were chosen on ${validation.pairs} pairs of ${validation.n_people} other drawn ` +
+      `${thresholds.hamming} bits, were chosen on ${validation.pairs.toLocaleString("en")} pairs of ${validation.n_people} other drawn ` +
       `people. Chosen on nine tenths of these people, such thresholds are right on ${accuracy.ratio} % and ` +
       `${accuracy.hamming} % of the pairs of the last tenth.` });
     const more = make("details", results);
@@ -142,6 +147,12 @@
       count.textContent = counts[key];
       canvas.setAttribute("aria-label", `${title}. ${counts[key]}`);
     }
+    for (const [key, value] of [["ratio", ratio], ["hamming", distance]]) {
+      const { canvas, title, count } = shown.others[key];
+      maps.spread(canvas, facts.others[key], thresholds[key], value);
+      count.textContent = among(facts.others[key], value, key === "ratio");
+      canvas.setAttribute("aria-label", `${title}. ${count.textContent}`);
+    }
     for (const [k, name] of ["A", "B"].entries())
       shown.code[name].textContent = `${name}: ${deepid.model.hexadecimal(bits[k])}`;
     announce(`Log-likelihood ratio ${number(ratio)} nats: ${word(same.ratio)}. Hamming distance ${distance} bits: ` +
@@ -154,6 +165,17 @@
   }
 
   const number = value => value.toFixed(1).replace("-", "−");
+
+  // How usual a value is among pairs of one person and of two; high: a high one speaks for one person.
+  function among({ from, to, same, two }, value, high) {
+    const at = same.length * (value - from) / (to - from), below = k => Math.min(Math.max(at - k, 0), 1);
+    const beyond = (shares, upper) => {
+      const share = shares.reduce((sum, each, k) => sum + each * (upper ? 1 - below(k) : below(k)), 0);
+      return share < 1 ? "less than 1 %" : `${Math.round(share)} %`;
+    };
+    return `Of other pairs of one person ${beyond(same, !high)} look less alike than this pair, ` +
+           `of two people ${beyond(two, high)} look more alike.`;
+  }
 
   function truth(same) {
     const [a, b] = Object.values(demo.faces).map(face => face.state.person);

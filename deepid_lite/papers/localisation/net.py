@@ -12,6 +12,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
+from deepid_lite.faces.pictures import overlap
 from deepid_lite.nets.batches import fingerprint, step_seed
 from deepid_lite.nets.deepid import ARCHITECTURES, build, load_net, save_net, to_input
 from deepid_lite.nets.training import fit
@@ -169,13 +170,6 @@ def _sum(sums, low, high):
     """Sums over the squares from low to high, (N, K, K), from the running sums."""
     a, b = low, high
     return sums[:, b][:, :, b] - sums[:, a][:, :, b] - sums[:, b][:, :, a] + sums[:, a][:, :, a]
-
-
-def overlap(a, b):
-    """Intersection over union of boxes (N, 4) and (N, 4)."""
-    ends = np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:])
-    both = np.prod(np.maximum(ends - np.maximum(a[:, :2], b[:, :2]), 0), 1)
-    return both / (np.prod(a[:, 2:], 1) + np.prod(b[:, 2:], 1) - both)
 
 
 @dataclass(frozen=True)

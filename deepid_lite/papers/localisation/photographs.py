@@ -48,7 +48,7 @@ def read_photographs(root, seed=0):
     parts = [np.isin(part_of[pictures.labels[kept]], which) for which in ((0, 1), (2,), (3,))]
     if not all(part.any() for part in parts):
         raise DataError(
-            f"{root}: {len(kept)} pictures with all attributes; unzip list_attr_celeba.zip in celeba_labels"
+            f"{root}: {len(kept)} pictures with all attributes; put list_attr_celeba.zip into celeba_labels"
         )
     squares, placed, clear = face_square(pictures.landmarks), {}, {}
     wanted = set(kept.tolist())

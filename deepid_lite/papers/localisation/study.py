@@ -9,6 +9,7 @@ import torch
 
 from deepid_lite.faces.celeba import CELEBA_ATTRIBUTES
 from deepid_lite.faces.layouts import default_root
+from deepid_lite.faces.pictures import overlap
 from deepid_lite.faces.synthetic.people import ATTRIBUTES
 from deepid_lite.nets.batches import fingerprint
 from deepid_lite.nets.deepid import build
@@ -20,7 +21,6 @@ from deepid_lite.papers.localisation.net import (
     enlarged,
     fit_frame,
     fit_locator,
-    overlap,
     responses,
     train,
 )

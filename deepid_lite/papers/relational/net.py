@@ -90,8 +90,8 @@ def modes(x):
                 yield torch.cat([left, right], 1)
 
 
-def multiply_adds(config, faces=2):
-    """Of one forward pass with one pair, or with the single face of the control that names people (faces=1)."""
+def multiply_adds(config, faces=2, people=0):
+    """Of one forward pass with one pair, or with the single face of the control that names so many people (faces=1)."""
     convolved, handed_on = map_sizes(config["input_shape"])
     channels = 6 if config["meet"] == "first" else 3
     work = 0
@@ -99,7 +99,7 @@ def multiply_adds(config, faces=2):
         work += rows * columns * kernel**2 * channels * maps
         channels = maps
     towers = 1 if config["meet"] == "first" else faces
-    return towers * work + handed_on[3][0] * handed_on[3][1] * channels * config["dimension"]
+    return towers * work + (handed_on[3][0] * handed_on[3][1] * channels + people) * config["dimension"]
 
 
 # 2 the objective

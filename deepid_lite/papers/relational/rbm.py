@@ -44,10 +44,12 @@ class ClassificationRBM(nn.Module):
 
         delta_j = sigmoid(o_jt) - sum_y p(y | x) sigmoid(o_jy), t the true class y (N,).
         """
-        on, p, true = torch.sigmoid(self.preactivations(x)), self(x).exp(), F.one_hot(y, CLASSES).to(x)
-        of_class = on * (true - p)[:, None]  # (N, hidden, 2)
+        wrong = F.one_hot(y, CLASSES).to(x) - self(x).exp()  # (N, 2)
+        on = torch.sigmoid(self.preactivations(x))
+        of_class = on * wrong[:, None]  # (N, hidden, 2)
         delta = of_class.sum(2)
-        return {"W": delta.T @ x, "U": of_class.sum(0), "c": delta.sum(0), "d": (true - p).sum(0), "x": delta @ self.W}
+        found = {"W": delta.T @ x, "U": of_class.sum(0), "c": delta.sum(0)}
+        return found | {"d": wrong.sum(0), "x": delta @ self.W}
 
 
 def fit_rbm(x, same, hidden=8, decay=1e-3, seed=0, steps=300):

@@ -7,66 +7,37 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
-from sklearn.linear_model import LogisticRegression
 
 from deepid_lite.errors import DataError
-from deepid_lite.faces.loading import load_faces
 from deepid_lite.nets.deepid import save_net
-from deepid_lite.nets.recipe import read_recipe
-from deepid_lite.papers.relational.net import (
-    MARGIN,
-    MODES,
-    PairNet,
-    cut,
-    face_features,
-    multiply_adds,
-    outputs,
-    shape_of,
-    train,
-)
-from deepid_lite.papers.relational.rbm import fit_rbm, rbm_scores
+from deepid_lite.papers.relational.joining import DECAYS, chosen_logistic, chosen_rbm
+from deepid_lite.papers.relational.net import MODES, PairNet, face_features, multiply_adds, outputs, train
+from deepid_lite.papers.relational.rbm import rbm_scores
 from deepid_lite.papers.relational.system import ConvNetRBM, fine_tune
+from deepid_lite.papers.relational.trainings import (
+    NETS,
+    SIZES,
+    TUNED,
+    WHOLE,
+    held_out_people,
+    of_region,
+    recipe_of,
+    tested_people,
+    train_all,
+    training_crops,
+    training_minutes,
+    work,
+)
 from deepid_lite.registry import Claim, claims, study
 from deepid_lite.verification import metrics
-from deepid_lite.verification.intervals import of_nets, rightly
-from deepid_lite.verification.pairs import Pairs, make_pairs, pairs_a_fold
-from deepid_lite.verification.pipeline import training_parts
+from deepid_lite.verification.intervals import of_nets, of_pairs, rightly
+from deepid_lite.verification.published import authors_rates
 from deepid_lite.verification.verifier import fit_verifier
 
 # 6 the study
 
 SEEDS = (0, 1, 2)
-HIDDEN, DECAYS = (4, 8, 16), (1e-4, 1e-3, 1e-2)  # that the RBM is chosen from; the paper has 8 hidden units
-STRENGTHS = (0.1, 1.0, 10.0, 100.0)  # C of logistic regression
-
-
-class Size(NamedTuple):
-    """What differs between the scales. pairs: of a fold that are used, of held-out and of test people; None: all."""
-
-    regions: tuple
-    held_out_pairs: int | None
-    test_pairs: int | None
-    epochs: int | None  # None: the preset's
-    fine_steps: int
-    fine_batch: int
-    fine_lr: float
-
-
-SIZES = {
-    "lite": Size(("whole face", "eyes and nose", "lower face"), 120, 240, None, 40, 16, 3e-4),
-    "reference": Size(
-        ("whole face", "eyes and nose", "lower face", "left half", "inner face", "upper face"), 600, None, 24, 400, 32,
-        3e-4,
-    ),
-}  # fmt: skip
-
-
-class Data(NamedTuple):
-    """Crops uint8 of one region: of the people whom nets learn from, with a margin, of held-out and of test people."""
-
-    train: np.ndarray
-    held_out: np.ndarray
-    test: np.ndarray
+LENGTHS = (1, 3, 9)  # epochs
 
 
 @study
@@ -77,57 +48,66 @@ def relational(setup, recipe=None, folder="runs/relational", seeds=SEEDS, size=N
     folds of whose pairs hidden units and decays are chosen. folder: of the trainings, which go on where they stopped;
     the system of the first seed is written there as well. DataError: the recipe is of another net.
     """
-    size = size or SIZES[setup.name]
-    recipe = recipe or read_recipe("relational", epochs=size.epochs)
+    size, folder = size or SIZES[setup.name], Path(folder) / setup.name
+    recipe = recipe_of(setup.name) if recipe is None else recipe
     if recipe.architecture != "PairNet":
         raise DataError(f"relational: a recipe of {recipe.architecture}; its nets are PairNets, use the preset")
-    faces, folder = _training_faces(setup), Path(folder) / setup.name
-    used, test = fewer(setup.pairs, size.test_pairs).compact()
-    labels, test_images = setup.held_out.labels, setup.test.images[used]
-    held_out = make_pairs(labels, per_fold=min(pairs_a_fold(labels), (size.held_out_pairs or 10**9) // 2))
-    people = (labels, held_out, test)
-    crops = {
-        name: Data(cut(faces.images, name, MARGIN), cut(setup.held_out.images, name), cut(test_images, name))
-        for name in size.regions
-    }
+    authors = authors_rates(setup.root, AUTHORS) if setup.name == "reference" else {}
+    crops, labels, facts = training_crops(setup, size.regions)
+    held_out, test = held_out_people(setup, size), tested_people(setup, size)
     right, chosen, roc = {}, [], None
     for seed in seeds:
         of_seed, where = dataclasses.replace(recipe, seed=seed), folder / f"seed-{seed}"
-        groups = {}
-        for name in size.regions:
-            groups[name] = _group(crops[name], faces.labels, people, of_seed, where, name)
-        found = _controls(crops[size.regions[0]], faces.labels, people, of_seed, where)
-        scores, system, options = _joined(groups, people, seed)
-        for name, apart in (("RBM, fine-tuned", False), ("trained apart", True)):
-            slow = dataclasses.replace(of_seed, lr=size.fine_lr, epochs=1, batch_size=size.fine_batch)
-            tuned = fine_tune(
-                copy.deepcopy(system), setup.held_out, slow, where / name.split()[-1], size.fine_steps, apart
-            )
-            scores[name] = tuned.scores(test_images, test)
-        for name, of_name in (found | _levels(groups) | {name: [s] for name, s in scores.items()}).items():
-            right.setdefault(name, []).extend(rightly(s, test) for s in of_name)
+        groups, controls = train_all(crops, labels, of_seed, where)
+        seen = {name: [_seen(net, name, held_out, test) for net in group] for name, group in groups.items()}
+        scores, system, options = _joined(groups, seen, held_out.pairs, seed)
+        scores |= _tuned(system, setup.held_out, test, of_seed, where, size)
+        of_one = _controls(controls, of_seed, held_out, test) | {name: [s] for name, s in scores.items()}
+        for name, of_name in (_levels(seen) | of_one).items():
+            right.setdefault(name, []).extend(rightly(s, test.pairs) for s in of_name)
         chosen.append(options)
         if seed == seeds[0]:
-            save_net(folder / "system.safetensors", system, {"trained on": faces.source})
-            roc = _roc(scores["RBM, fine-tuned"], test)
-    right = {name: np.stack(bits) for name, bits in right.items()}
+            save_net(folder / "system.safetensors", system, {"trained on": facts["source"]})
+            roc = _roc(scores["RBM, fine-tuned"], test.pairs)
+    right, fold = {name: np.stack(bits) for name, bits in right.items()}, test.pairs.fold
     return {
-        "scale": setup.name, "seeds": list(seeds), "regions": list(size.regions), "nets": NETS, "modes": MODES,
-        "people": len(np.unique(faces.labels)), "images": len(faces), "held_out_pairs": len(held_out.first),
-        "pairs": len(test.first), "recipe": dataclasses.asdict(recipe), "data_hash": faces.data_hash,
-        "steps": len(faces.labels) // (2 * recipe.batch_size) * recipe.epochs, "chosen": chosen,
-        "multiply_adds": {name: multiply_adds(PairNet(**recipe.net | {"meet": meet}).config, n)
-                          for name, meet, n in WORK},
+        "scale": setup.name, "seeds": list(seeds), "regions": list(size.regions), "nets": NETS, "modes": MODES, **facts,
+        "held_out_pairs": len(held_out.pairs), "pairs": len(test.pairs), "recipe": dataclasses.asdict(recipe),
+        "steps": len(labels) // (2 * recipe.batch_size) * recipe.epochs, "chosen": chosen,
+        "multiply_adds": {name: multiply_adds(PairNet(**recipe.net | {"meet": meet}).config, faces, people)
+                          for name, meet, faces, people in work(facts["people"])},
         "fine": {"steps": size.fine_steps, "batch": size.fine_batch, "lr": size.fine_lr},
-        "accuracy": {name: of_nets(bits, test.fold) for name, bits in right.items()},
-        "difference": {claim: {other: of_nets(*_both(right, ours, other, test.fold)) for other in others}
+        "accuracy": {name: of_nets(bits, fold) for name, bits in right.items()},
+        "difference": {claim: {other: of_nets(*_both(right, ours, other, fold)) for other in others}
                        for claim, (ours, others) in COMPARED.items()},
-        "roc": roc,
+        "roc": roc, "authors": authors, "training_minutes": training_minutes(folder, recipe.batch_size),
     }  # fmt: skip
 
 
-NETS = 2  # of each region; the paper has five
-WORK = (("pair, meet first", "first", 2), ("pair, meet last", "last", 2), ("one face", "last", 1))
+@study
+def relational_length(setup, recipe=None, folder="runs/relational-length", lengths=LENGTHS, size=None):
+    """Accuracy of one net of the whole face on held-out pairs, trained anew for each number of epochs.
+
+    Test people are not looked at. folder: of the trainings.
+    """
+    size, recipe = size or SIZES[setup.name], recipe_of(setup.name) if recipe is None else recipe
+    crops, labels, facts = training_crops(setup, (WHOLE,))
+    held_out = held_out_people(setup, size._replace(regions=(WHOLE,)))
+    found = {"one mode": [], "eight modes": []}
+    for epochs in lengths:
+        of_length = dataclasses.replace(of_region(recipe, WHOLE), epochs=epochs)
+        net = train(crops[WHOLE], labels, of_length, Path(folder) / setup.name / str(epochs))
+        p = outputs(net, held_out.crops[WHOLE], held_out.pairs)[0]
+        for name, scores in (("one mode", p[0]), ("eight modes", p.mean(0))):
+            found[name].append(of_pairs(rightly(scores, held_out.pairs), held_out.pairs.fold))
+    return {
+        "scale": setup.name, "recipe": dataclasses.asdict(recipe), "pairs": len(held_out.pairs), **facts,
+        "epochs": list(lengths), "steps": [len(labels) // (2 * recipe.batch_size) * n for n in lengths],
+        "accuracy": found,
+    }  # fmt: skip
+
+
+AUTHORS = ("ConvNet-RBM, CelebFaces", "ConvNet-RBM (LFW only)")  # of verification.published.METHODS
 # claim -> what is compared with what
 COMPARED = {
     "R1": ("one mode", ["untrained"]),
@@ -150,40 +130,38 @@ def _both(right, ours, other, fold):
     return np.repeat(first, n // len(first), 0), fold, np.repeat(second, n // len(second), 0)
 
 
-def fewer(pairs, per_fold):
-    """The first so many genuine and impostor pairs, half each, of every fold; None: all."""
-    if per_fold is None:
-        return pairs
-    places = [np.flatnonzero((pairs.fold == f) & (pairs.same == kind))[: per_fold // 2]
-              for f in np.unique(pairs.fold) for kind in (True, False)]  # fmt: skip
-    rows = np.concatenate(places)
-    return Pairs(pairs.first[rows], pairs.second[rows], pairs.same[rows], pairs.fold[rows])
+def _tuned(system, held_out, test, recipe, folder, size):
+    """{name: scores} of the system after its last training, all together, and of the control, each net apart."""
+    slow = dataclasses.replace(recipe, lr=size.fine_lr, epochs=1, batch_size=size.fine_batch)
+    scores = {}
+    for name, where in zip(("RBM, fine-tuned", "trained apart"), TUNED, strict=True):
+        apart = where == "apart"
+        tuned = fine_tune(copy.deepcopy(system), held_out, slow, folder / where, size.fine_steps, apart)
+        scores[name] = tuned.scores(test.images, test.pairs)
+    return scores
 
 
-def _training_faces(setup):
-    """People for the nets."""
-    if setup.name == "lite":
-        return load_faces("synthetic", part="train")
-    return training_parts("webfaces", setup.root)[0]
+# scores
 
 
-def _group(data, labels, people, recipe, folder, name):
-    """The nets of one region: [(net, held-out outputs (8, P), features, test outputs, features), ...]."""
-    group = []
-    for number in range(NETS):
-        of_net = dataclasses.replace(
-            recipe, seed=100 * recipe.seed + number, net=recipe.net | {"input_shape": shape_of(name)}
-        )
-        net = train(data.train, labels, of_net, folder / name.replace(" ", "-") / str(number))
-        group.append((net, *outputs(net, data.held_out, people[1]), *outputs(net, data.test, people[2])))
-    return group
+class Seen(NamedTuple):
+    """What a net says of pairs, see `outputs`: of held-out and of test people."""
+
+    fit: np.ndarray
+    fit_features: np.ndarray
+    test: np.ndarray
+    test_features: np.ndarray
 
 
-def _levels(groups):
+def _seen(net, name, held_out, test):
+    return Seen(*(part for people in (held_out, test) for part in outputs(net, people.crops[name], people.pairs)))
+
+
+def _levels(seen):
     """{level: [scores (P,), ...]}, up to the mean of all groups; probabilities of "same"."""
-    nets = [p for group in groups.values() for _, _, _, p, _ in group]
-    means = [np.mean([p.mean(0) for _, _, _, p, _ in group], 0) for group in groups.values()]
-    first = [group[0][3].mean(0) for group in groups.values()]
+    nets = [net.test for group in seen.values() for net in group]
+    means = [np.mean([net.test.mean(0) for net in group], 0) for group in seen.values()]
+    first = [group[0].test.mean(0) for group in seen.values()]
     return {
         "one mode": [p[0] for p in nets],
         "one net": [p.mean(0) for p in nets],
@@ -195,91 +173,57 @@ def _levels(groups):
     }
 
 
-def _joined(groups, people, seed):
+def _joined(groups, seen, pairs, seed):
     """Scores of what joins the groups, {name: (P,)}; the system with its RBM; what was chosen on held-out pairs."""
-    _, pairs, _ = people
-    of_fit, of_test = (
-        np.stack([np.mean([net[place].mean(0) for net in group], 0) for group in groups.values()], 1)
-        for place in (1, 3)
+    fit, test = (
+        np.stack([np.mean([getattr(net, part).mean(0) for net in group], 0) for group in seen.values()], 1)
+        for part in ("fit", "test")
     )
-    features = [np.concatenate([net[place] for group in groups.values() for net in group], 1) for place in (2, 4)]
-    rbm, of_rbm = chosen_rbm(of_fit, pairs, seed)
-    line, of_line = chosen_logistic(of_fit, pairs)
-    many, of_many = chosen_rbm(features[0], pairs, seed, hidden=(8,), decays=DECAYS[1:], steps=60)
-    wide, of_wide = chosen_logistic(features[0], pairs, (1e-3, 1e-2, 0.1))
+    of_all = [net for group in seen.values() for net in group]
+    fit_features, test_features = (
+        np.concatenate([getattr(net, part) for net in of_all], 1) for part in ("fit_features", "test_features")
+    )
+    rbm, of_rbm = chosen_rbm(fit, pairs, seed)
+    line, of_line = chosen_logistic(fit, pairs)
+    many, of_many = chosen_rbm(fit_features, pairs, seed, hidden=(8,), decays=DECAYS[1:], steps=60)
+    wide, of_wide = chosen_logistic(fit_features, pairs, (1e-3, 1e-2, 0.1))
     scores = {
-        "RBM": rbm_scores(rbm, of_test),
-        "logistic": line.decision_function(of_test),
-        "features, RBM": rbm_scores(many, features[1]),
-        "features, logistic": wide.decision_function(features[1]),
+        "RBM": rbm_scores(rbm, test),
+        "logistic": line.decision_function(test),
+        "features, RBM": rbm_scores(many, test_features),
+        "features, logistic": wide.decision_function(test_features),
     }
-    nets = [[net[0] for net in group] for group in groups.values()]
-    options = {key: value for key, value in nets[0][0].config.items() if key not in ("architecture", "input_shape")}
-    system = ConvNetRBM(tuple(groups), NETS, of_rbm["hidden"], options)
-    for ours, theirs in zip(system.groups, nets, strict=True):
+    chosen = {"RBM": of_rbm, "logistic": of_line, "features, RBM": of_many, "features, logistic": of_wide}
+    return scores, _system(groups, rbm, of_rbm["hidden"]), chosen
+
+
+def _system(groups, rbm, hidden):
+    config = next(iter(groups.values()))[0].config
+    options = {key: value for key, value in config.items() if key not in ("architecture", "input_shape")}
+    system = ConvNetRBM(tuple(groups), NETS, hidden, options)
+    for ours, theirs in zip(system.groups, groups.values(), strict=True):
         for net, trained in zip(ours, theirs, strict=True):
             net.load_state_dict(trained.state_dict())
     system.rbm.load_state_dict(rbm.state_dict())
-    chosen = {"RBM": of_rbm, "logistic": of_line, "features, RBM": of_many, "features, logistic": of_wide}
-    return scores, system.eval(), chosen
+    return system.eval()
 
 
-def _parts(pairs):
-    """Rows of held-out pairs that fit, and those, of other people, that choose: the last three of ten folds."""
-    last = pairs.fold >= np.quantile(np.unique(pairs.fold), 0.75)
-    return np.flatnonzero(~last), np.flatnonzero(last)
-
-
-def chosen_rbm(x, pairs, seed=0, hidden=HIDDEN, decays=DECAYS, **options):
-    """The RBM of largest likelihood on the pairs that choose, fitted on all again, and its {"hidden", "decay"}."""
-    fits, chooses = _parts(pairs)
-
-    def loss(n, decay):
-        scores = rbm_scores(fit_rbm(x[fits], pairs.same[fits], n, decay, seed, **options), x[chooses])
-        return np.logaddexp(0, np.where(pairs.same[chooses], -scores, scores)).mean()
-
-    n, decay = min(((n, decay) for n in hidden for decay in decays), key=lambda both: loss(*both))
-    return fit_rbm(x, pairs.same, n, decay, seed, **options), {"hidden": n, "decay": decay}
-
-
-def chosen_logistic(x, pairs, strengths=STRENGTHS):
-    """Logistic regression, its strength C chosen as `chosen_rbm` chooses."""
-    fits, chooses = _parts(pairs)
-
-    def loss(c):
-        scores = LogisticRegression(C=c, max_iter=2000).fit(x[fits], pairs.same[fits]).decision_function(x[chooses])
-        return np.logaddexp(0, np.where(pairs.same[chooses], -scores, scores)).mean()
-
-    best = min(strengths, key=loss)
-    return LogisticRegression(C=best, max_iter=2000).fit(x, pairs.same), {"C": best}
-
-
-def _controls(data, labels, people, recipe, folder):
-    """{name: [scores]} on the first region: pixels, an untrained net, faces that meet last, a net that names people.
-
-    Each control may do as many multiply-adds as the first net.
-    """
-    held_labels, held_out, test = people
-    pixels = data.test.reshape(len(data.test), -1) / 255
-    of_net = dataclasses.replace(
-        recipe, seed=100 * recipe.seed, net=recipe.net | {"input_shape": shape_of("whole face")}
-    )
+def _controls(nets, recipe, held_out, test):
+    """{name: [scores]} on the first region: pixels, an untrained net, faces that meet last, a net that names people."""
+    name = next(iter(test.crops))
+    of_fit, of_test = held_out.crops[name], test.crops[name]
+    pixels = of_test.reshape(len(of_test), -1) / 255
     torch.manual_seed(recipe.seed)
-    fresh = PairNet(**of_net.net).eval()
-    guess, _ = chosen_logistic(outputs(fresh, data.held_out, held_out)[1], held_out, (1e-3, 1e-2, 0.1))
-    ours = multiply_adds(fresh.config)
-    of_last = dataclasses.replace(of_net, net=of_net.net | {"meet": "last"})
-    config = PairNet(**of_last.net).config
-    last = train(data.train, labels, of_last, folder / "last", share=ours / multiply_adds(config))
-    names = train(data.train, labels, of_last, folder / "names", identify=True, share=ours / multiply_adds(config, 1))
-    of_fit, of_test = (face_features(names, crops) for crops in (data.held_out, data.test))
-    alive = of_fit.std(0) > 0  # Joint Bayesian needs features that vary
-    verifier = fit_verifier(of_fit[:, alive], held_labels)
+    fresh = PairNet(**of_region(recipe, name).net).eval()
+    guess, _ = chosen_logistic(outputs(fresh, of_fit, held_out.pairs)[1], held_out.pairs, (1e-3, 1e-2, 0.1))
+    fit, found = (face_features(nets["identification"], crops) for crops in (of_fit, of_test))
+    alive = fit.std(0) > 0  # Joint Bayesian needs features that vary
+    verifier = fit_verifier(fit[:, alive], held_out.labels)
     return {
-        "pixels": [-((pixels[test.first] - pixels[test.second]) ** 2).sum(1)],
-        "untrained": [guess.decision_function(outputs(fresh, data.test, test)[1])],
-        "meet last": [outputs(last, data.test, test)[0].mean(0)],
-        "identification": [verifier.score_pairs(of_test[:, alive], test)],
+        "pixels": [-((pixels[test.pairs.first] - pixels[test.pairs.second]) ** 2).sum(1)],
+        "untrained": [guess.decision_function(outputs(fresh, of_test, test.pairs)[1])],
+        "meet last": [outputs(nets["meet last"], of_test, test.pairs)[0].mean(0)],
+        "identification": [verifier.score_pairs(found[:, alive], test.pairs)],
     }
 
 

@@ -42,7 +42,8 @@ class ConvNetRBM(nn.Module):
 
     def averages(self, xs):
         """Level 1, the mean of a net's "same person" over the modes, and level 2, over a group's nets: (N, regions)."""
-        return torch.stack([torch.stack(of_nets).mean(0) for of_nets in self.net_outputs(xs)], 1)
+        groups = self.net_outputs(xs)
+        return torch.stack([torch.stack(p).mean(0) for p in groups], 1)
 
     def net_outputs(self, xs):
         """Level 1 alone: for each region a list with (N,) of each of its nets."""

@@ -31,7 +31,32 @@ class Mask(nn.Module):
         return weight * self.kept
 
 
-class SparseNet(nn.Module):
+class Masked(nn.Module):
+    """A net whose layers of ORDER, the upper ones, have a mask each; the numbers of connections that it has left.
+
+    A net brings `inputs`, from what is stored to what forward takes, `active`, from a layer's sums to its neurons, and
+    `shared`, how many weights lie below its masks.
+    """
+
+    def mask_layers(self):
+        for name in ORDER:
+            layer = getattr(self, name)
+            parametrize.register_parametrization(layer, "weight", Mask(layer.weight))
+
+    def mask(self, name):
+        """The mask of a layer of ORDER as (places, inputs, outputs), a view of what the net uses."""
+        return _table(getattr(self, name).parametrizations.weight[0].kept)
+
+    def density(self, name=None):
+        """The share of the weights that are there: of a layer, or of all layers below the classifier."""
+        kept = {n: int(self.mask(n).sum()) for n in ORDER}
+        size = {n: self.mask(n).numel() for n in ORDER}
+        if name:
+            return kept[name] / size[name]
+        return (self.shared + sum(kept.values())) / (self.shared + sum(size.values()))
+
+
+class SparseNet(Masked):
     """Two convolutions, two locally connected layers without any sharing and one full layer [section 3.1, smaller].
 
     Nearly all weights lie in the three upper layers, and each of these has a mask. forward: floats
@@ -57,9 +82,8 @@ class SparseNet(nn.Module):
         for layer in (self.conv1, self.conv2, self.f):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             nn.init.zeros_(layer.bias)
-        for name in ORDER:
-            layer = getattr(self, name)
-            parametrize.register_parametrization(layer, "weight", Mask(layer.weight))
+        self.shared = self.conv1.weight.numel() + self.conv2.weight.numel()
+        self.mask_layers()
 
     def forward(self, x):
         x = F.relu(F.max_pool2d(self.conv1(F.avg_pool2d(x, 2)), 2))
@@ -67,18 +91,14 @@ class SparseNet(nn.Module):
         x = F.relu(self.lc_b(F.pad(x, (1, 1, 1, 1))))
         return {1: F.relu(self.f(x.permute(0, 2, 3, 1).flatten(1)))}
 
-    def mask(self, name):
-        """The mask of a layer of ORDER as (places, inputs, outputs), a view of what the net uses."""
-        return _table(getattr(self, name).parametrizations.weight[0].kept)
+    def inputs(self, images):
+        """Pictures uint8 (N, 55, 47, 3) as floats (N, 3, 55, 47)."""
+        x = torch.as_tensor(np.ascontiguousarray(images)).permute(0, 3, 1, 2)
+        return to_input(x).contiguous(memory_format=torch.channels_last)
 
-    def density(self, name=None):
-        """The share of the weights that are there: of a layer, or of all layers below the classifier."""
-        kept = {n: int(self.mask(n).sum()) for n in ORDER}
-        size = {n: self.mask(n).numel() for n in ORDER}
-        if name:
-            return kept[name] / size[name]
-        shared = self.conv1.weight.numel() + self.conv2.weight.numel()
-        return (shared + sum(kept.values())) / (shared + sum(size.values()))
+    def active(self, name, y):
+        """The neurons of a layer of ORDER from its sums."""
+        return F.relu(y)
 
 
 ARCHITECTURES["SparseNet"] = SparseNet
@@ -127,16 +147,16 @@ def train(crops, labels, recipe, folder, net=None, device=None):
 def correlations(net, name, images, batch_size=250):
     """Correlation of each neuron of a layer with each of its inputs over the images: float64 (places, inputs, outputs).
 
-    images: uint8 (N, 55, 47, 3). One pass, sums in float64. A neuron that is the same on all images, dead or not, has
-    no correlation: it gets 0.
+    images: what the net's `inputs` takes, (N, ...). One pass, sums in float64. A neuron that is the same on all images,
+    dead or not, has no correlation: it gets 0. Where several places share their weights, the mean of theirs counts.
     """
     seen = {}
     layer = getattr(net, name)
-    hook = layer.register_forward_hook(lambda _, inputs, output: seen.update(x=inputs[0], y=F.relu(output)))
+    hook = layer.register_forward_hook(lambda _, x, y: seen.update(x=x[0], y=net.active(name, y)))
     sums = 0.0
     try:
         for i in range(0, len(images), batch_size):
-            net(to_input(torch.as_tensor(images[i : i + batch_size]).permute(0, 3, 1, 2)))
+            net(net.inputs(images[i : i + batch_size]))
             a, b = outputs_of(seen["y"]).double(), inputs_of(layer, seen["x"]).double()
             moments = (a.sum(0), (a * a).sum(0), b.sum(0), (b * b).sum(0), torch.einsum("npi,npo->pio", b, a))
             sums = moments if i == 0 else tuple(s + m for s, m in zip(sums, moments, strict=True))
@@ -145,7 +165,14 @@ def correlations(net, name, images, batch_size=250):
     a, aa, b, bb, ab = (s.numpy() / len(images) for s in sums)
     spread = _deviation(b, bb)[:, :, None] * _deviation(a, aa)[:, None]
     covariance = ab - b[:, :, None] * a[:, None]
-    return np.divide(covariance, spread, out=np.zeros_like(ab), where=spread > 0)
+    found = np.divide(covariance, spread, out=np.zeros_like(ab), where=spread > 0)
+    return found if found.shape[0] == 1 else _of_banks(found, layer)
+
+
+def _of_banks(found, layer):
+    """Correlations (rows * columns, inputs, outputs) as means over the places of each bank of filters."""
+    (rows, columns), (high, wide) = layer.banks, layer.share
+    return found.reshape(rows, high, columns, wide, *found.shape[1:]).mean((1, 3)).reshape(-1, *found.shape[1:])
 
 
 def _deviation(mean, square):
@@ -200,7 +227,7 @@ def choose(scores, n, how, rng):
 
 def sparsify(net, name, density, how="correlation", images=None, seed=0):
     """Take connections of a layer away, in place, until `density` of its weights are left; kept ones are among those
-    that there are. images: for the correlations, uint8 (N, 55, 47, 3)."""
+    that there are. images: for the correlations, as there."""
     mask = net.mask(name).numpy()
     n = round(density * mask.size)
     if not 0 < n <= mask.sum():

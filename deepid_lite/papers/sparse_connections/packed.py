@@ -12,11 +12,11 @@ from deepid_lite import tensors
 from deepid_lite.errors import DataError
 from deepid_lite.nets.deepid import build, put_weights
 from deepid_lite.nets.layers import LocallyConnected2d
-from deepid_lite.papers.sparse_connections.net import ORDER, SparseNet
+from deepid_lite.papers.sparse_connections.net import ORDER, Masked
 
 
 def save_packed(path, net, half=False):
-    """Write a SparseNet with its absent weights left out: the masks as bits, the weights that are there as fp32.
+    """Write a net with masks, with its absent weights left out: the masks as bits, the weights that are there as fp32.
 
     half: these as fp16, in half of the bytes.
     """
@@ -34,15 +34,15 @@ def save_packed(path, net, half=False):
 
 
 def load_packed(path=None):
-    """Read what `save_packed` wrote -> SparseNet in evaluation mode; DataError where masks and values do not fit.
+    """Read what `save_packed` wrote -> that net, in evaluation mode; DataError where masks and values do not fit.
 
     None: the shipped net, dense, of drawn faces.
     """
     path = path or Path(str(resources.files("deepid_lite") / "shipped" / "sparse_connections.safetensors"))
     found, facts = tensors.load(path)
     net = build(facts.get("net", {}))
-    if not isinstance(net, SparseNet):
-        raise DataError(f"{path}: no SparseNet; give a file that save_packed wrote")
+    if not isinstance(net, Masked):
+        raise DataError(f"{path}: no net with masks; give a file that save_packed wrote")
     weights = {name: t for name, t in found.items() if not name.endswith((".bits", ".values"))}
     for layer in ORDER:
         own = getattr(net, layer).parametrizations.weight[0].kept
@@ -68,6 +68,7 @@ def as_matrix(layer, shape):
     weight = layer.weight.detach().numpy()
     if weight.ndim == 2:
         return sparse.csr_array(weight)
+    weight = weight.repeat(layer.share[0], 0).repeat(layer.share[1], 1)  # where places share, once for each
     rows, columns = layer.output_size
     channels, outputs = weight.shape[-2:]
     r, c, i, j, channel, output = np.nonzero(weight)
@@ -84,12 +85,12 @@ def what_it_buys(net, folder, batches=(1, 64), repeats=20):
     save_packed(folder / "packed.safetensors", net)
     bytes_of = {"packed": (folder / "packed.safetensors").stat().st_size}
     bytes_of["dense"] = 4 * sum(t.numel() for name, t in net.state_dict().items() if not name.endswith(".kept"))
-    rows, columns = (side + 2 for side in net.lc_a.output_size)
+    rows, columns = (side + net.lc_a.kernel_size - 1 for side in net.lc_a.output_size)
     matrix = as_matrix(net.lc_a, (rows, columns))
-    layer = LocallyConnected2d(net.config["maps"][1], net.config["local"][0], 3, net.lc_a.output_size)
+    layer = LocallyConnected2d(*net.lc_a.weight.shape[-2:], net.lc_a.kernel_size, net.lc_a.output_size, net.lc_a.share)
     layer.load_state_dict({"weight": net.lc_a.weight, "bias": net.lc_a.bias})  # dense, its absent weights are zeros
     times = {
-        f"{n}": _times(layer, matrix, torch.rand(n, net.config["maps"][1], rows, columns), repeats) for n in batches
+        f"{n}": _times(layer, matrix, torch.rand(n, net.lc_a.weight.shape[-2], rows, columns), repeats) for n in batches
     }
     return {"bytes": bytes_of, "milliseconds": times, "threads": torch.get_num_threads()}
 

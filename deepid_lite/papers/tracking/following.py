@@ -1,6 +1,5 @@
 """Follow a face through a folder or archive of frames; a run that is stopped, or killed, goes on where it was."""
 
-import hashlib
 import re
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -15,6 +14,7 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.decoding import BadImage, decode
 from deepid_lite.faces.images import fingerprint, open_files, user_path
 from deepid_lite.files import locked
+from deepid_lite.nets.deepid import net_hash
 from deepid_lite.papers.tracking.tracker import Tracker, check_box
 
 EVERY = 25  # frames from one checkpoint to the next
@@ -49,7 +49,7 @@ def follow_frames(net, root, box, checkpoint, seed=0, progress=True, every=EVERY
     of another size, a checkpoint of another run.
     """
     files, names = frames_of(root)
-    facts = {"frames": fingerprint(files.root), "box": [float(v) for v in box], "seed": seed, "net": _hash(net)}
+    facts = {"frames": fingerprint(files.root), "box": [float(v) for v in box], "seed": seed, "net": net_hash(net)[:16]}
     first = decode(files.read_one(names[0]), names[0])
     check_box(box, first)
     with _alone(checkpoint.with_name(f"{checkpoint.name}.lock")):
@@ -122,13 +122,6 @@ def _resume(path, net, facts):
     except (LookupError, RuntimeError, TypeError, ValueError, AttributeError):
         raise DataError(f"{path}: damaged or of another version; delete it to start anew") from None
     return tracker, boxes, confidence, by
-
-
-def _hash(net):
-    digest = hashlib.sha256()
-    for name, tensor in sorted(net.state_dict().items()):
-        digest.update(name.encode() + tensor.numpy().tobytes())
-    return digest.hexdigest()[:16]
 
 
 def checkpoint_of(out):

@@ -2,17 +2,11 @@
 
 import numpy as np
 
+from deepid_lite.faces.pictures import overlap
+
 OVERLAPS = np.linspace(0, 1, 21)
 PIXELS = 20  # centre error that counts as right
 SCREEN = np.hypot(320, 240)  # the diagonal that these 20 pixels are for
-
-
-def overlap(a, b):
-    """Intersection over union of boxes (T, 4), each with each of the same row: (T,)."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    low, high = np.maximum(a[:, :2], b[:, :2]), np.minimum(a[:, :2] + a[:, 2:], b[:, :2] + b[:, 2:])
-    shared = np.prod(np.clip(high - low, 0, None), axis=1)
-    return shared / (a[:, 2:].prod(1) + b[:, 2:].prod(1) - shared)
 
 
 def centre_error(a, b):
