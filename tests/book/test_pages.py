@@ -309,7 +309,8 @@ def test_a_page_is_described_by_its_first_sentences():
 
 
 def test_docstrings_become_text():
-    lines = ["Returns `x` and *args, a|b_ .", "", "  1. kept", "    deeper", "", "- item"]
+    lines = ["Returns `x` and *args, a|b_ .", "", "  1. kept", "    deeper", "", "- item", "", "**Not** *so?*, a * b"]
     deepid_book.plain_docstring(None, "", "", None, None, lines)
     assert lines[0] == r"Returns \ ``x``\  and \*args, a\|b\_ ."
     assert lines[2] == "| \u00a0\u00a0\\1. kept" and lines[5] == "| \\- item"
+    assert lines[7] == r"\ *Not*\  \ *so?*\ , a \* b"
