@@ -204,8 +204,8 @@ def _saved(path, width, digest):
     found = checked_features(found, f"{path}: features")
     if found.ndim != 2 or found.shape[1] != width or not len(found):
         raise DataError(f"{path}: features {found.shape}, and this model makes (N, {width}), picture and flip")
-    if n_names != len(found):
-        raise DataError(f"{path}: {n_names} names for {len(found)} faces; give one each")
+    if n_names != len(found) or np.ndim(names) != 1:
+        raise DataError(f"{path}: {n_names} names, {np.shape(names)}, for {len(found)} faces; give one each")
     if made_by != digest:
         raise DataError(f"{path}: features of another model ({made_by[:8]}, not {digest[:8]})")
     return found.astype(np.float32), [str(name) for name in names]
