@@ -11,14 +11,15 @@ validation and test part, empty for all others; deepid_lite.faces.splits.hold_ou
 import argparse
 import csv
 import io
-import os
 import sys
 import tarfile
 from pathlib import Path
 
+from deepid_lite.cli.checks import check_output
 from deepid_lite.errors import DataError
 from deepid_lite.faces.images import open_files
 from deepid_lite.faces.tables import read_index, read_rows
+from deepid_lite.files import replacing
 
 PREFIX = "celeba-"  # of an identity: celeba-2880 is person 2880 of CelebA
 
@@ -81,14 +82,15 @@ def join(out, archives, lists):
     writer = csv.DictWriter(table, columns, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(listed)
-    unfinished = Path(f"{out}.part")
-    with tarfile.open(unfinished, "w") as tar:
+    check_output(out, *archives)
+    with replacing(out) as part, tarfile.open(part, "w") as tar:
         _add(tar, "webfaces/index.csv", table.getvalue().encode())
         for files in sets:
             wanted = {row["member"]: path for path, row in rows.items() if row["archive"] is files}
             for member, data in files.read(wanted):
+                if isinstance(data, str):  # why it cannot be had
+                    raise DataError(f"{files.root}: {member}: {data}")
                 _add(tar, f"webfaces/{wanted[member]}", data)
-    os.replace(unfinished, out)
     return listed
 
 

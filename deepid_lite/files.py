@@ -9,6 +9,7 @@ import stat
 import sys
 import tempfile
 from contextlib import contextmanager
+from importlib import resources
 from pathlib import Path
 
 from deepid_lite.errors import DataError
@@ -54,6 +55,34 @@ def sweep(path):
 
 
 @contextmanager
+def reading(path, remedy="check the path and its rights"):
+    """A file that a user named, open for reading bytes; DataError, ending with the remedy, where it cannot be read.
+
+    A pipe or a device, which may never end, is refused.
+    """
+    try:
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise IsADirectoryError(0, "it is a folder" if os.path.isdir(path) else "it is no plain file")
+        with open(path, "rb") as file:
+            yield file
+    except FileNotFoundError:
+        raise DataError(f"{path}: no such file; {remedy}") from None
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read ({error.strerror or error}); {remedy}") from None
+
+
+def read_bytes(path, remedy="check the path and its rights"):
+    """All bytes of a file that a user named; see `reading`."""
+    with reading(path, remedy) as file:
+        return file.read()
+
+
+def shipped(name):
+    """The path of a small file that the package carries."""
+    return Path(str(resources.files("deepid_lite") / "shipped" / name))
+
+
+@contextmanager
 def locked(path):
     """Hold a file for this block alone; it is made where there is none, and free again when the process is killed.
 
@@ -89,9 +118,9 @@ def as_json(content):
 def read_json(path, remedy):
     """The dict in a JSON file; DataError, ending with the remedy, where there is none or it is damaged."""
     try:
-        content = json.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); {remedy}") from None
+        content = json.loads(read_bytes(path, remedy).decode())
+    except DataError:
+        raise
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON ({str(error)[:80]}); {remedy}") from None
     if not isinstance(content, dict):
@@ -142,9 +171,11 @@ def _alive(process):
 
 
 def finite(content):
-    """The same dict, list or value with None for every number that is not finite: JSON has none of these."""
+    """The same dict, list or value as JSON has it: None for a number that is not finite, broken text escaped."""
     if isinstance(content, dict):
-        return {str(key): finite(value) for key, value in content.items()}
+        return {finite(str(key)): finite(value) for key, value in content.items()}
     if isinstance(content, (list, tuple)):
         return [finite(value) for value in content]
+    if isinstance(content, str):
+        return content.encode(errors="backslashreplace").decode()
     return None if isinstance(content, float) and not math.isfinite(content) else content

@@ -3,15 +3,18 @@
 safetensors holds numbers only, so nothing that a reader is handed can run code when it is loaded.
 """
 
+import hashlib
 import json
+from contextlib import contextmanager
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save as as_bytes
 
 from deepid_lite.errors import DataError, checked_features
-from deepid_lite.files import finite, replacing, sweep
+from deepid_lite.files import finite, reading, replacing, sweep
 
 
 def save(path, tensors, facts):
@@ -19,6 +22,28 @@ def save(path, tensors, facts):
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     with replacing(path) as part:
         part.write_bytes(as_bytes(tensors, metadata={"facts": json.dumps(finite(facts))}))
+
+
+def save_state(path, tensors, facts):
+    """As `save`, for a run that goes on: with a digest, by which `load_state` tells a file that was edited."""
+    save(path, tensors, facts | {"digest": digest(tensors, facts)})
+
+
+def load_state(path):
+    """What `save_state` wrote; DataError where a number or a fact was changed since."""
+    found, facts = load(path)
+    if facts.pop("digest", None) != digest(found, facts):
+        raise DataError(f"{path}: damaged, edited or of another version; delete it to start anew")
+    return found, facts
+
+
+def digest(tensors, facts=None):
+    """Hash of {name: tensor} and of facts that JSON can hold: 16 hexadecimal digits."""
+    found = hashlib.sha256(json.dumps(finite(facts), sort_keys=True).encode())
+    for name, tensor in sorted(tensors.items()):
+        found.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
+        found.update(np.ascontiguousarray(tensor.detach().cpu().numpy()))
+    return found.hexdigest()[:16]
 
 
 def discard(path):
@@ -31,16 +56,24 @@ def load(path):
     """Read a file of `save`: ({name: tensor}, facts)."""
     path = Path(path)
     try:
-        with open(path, "rb"), safe_open(path, framework="pt") as file:
+        with reading(path), safe_open(path, framework="pt") as file:
             facts = json.loads((file.metadata() or {})["facts"])
             return {name: file.get_tensor(name) for name in file.keys()}, dict(facts)
-    except FileNotFoundError:
-        raise DataError(f"{path}: no such file; give the path of a .safetensors file") from None
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror or error}); check the path and its rights") from None
+    except DataError:
+        raise
     except (SafetensorError, KeyError, ValueError, TypeError, RecursionError):
         why = f"{path}: cut short, damaged or not written by deepid"
         raise DataError(f"{why}; delete it and train or download again") from None
+
+
+@contextmanager
+def contents_of(path):
+    """Whatever does not fit together in a file that was read is one line with its name."""
+    try:
+        yield
+    except (DataError, LookupError, AttributeError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+        why = f"no {error} in it" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
+        raise DataError(f"{path}: edited, damaged or of another kind ({why}); train it again or take another") from None
 
 
 def check(found, wanted):

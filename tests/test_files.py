@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deepid_lite.errors import DataError
-from deepid_lite.files import read_json, replacing, write_json
+from deepid_lite.files import as_json, read_bytes, read_json, replacing, write_json
 
 
 def test_an_error_in_the_block_leaves_the_old_file_and_nothing_else(tmp_path):
@@ -101,7 +101,20 @@ def test_a_damaged_file_is_one_line_with_the_remedy(tmp_path, damaged):
 
 
 def test_a_file_that_is_missing_or_unreadable_is_not_called_damaged(tmp_path):
-    with pytest.raises(DataError, match="cannot be read .No such file"):
+    with pytest.raises(DataError, match="no such file; restore it"):
         read_json(tmp_path / "none.json", "restore it")
-    with pytest.raises(DataError, match="cannot be read .Is a directory"):
+    with pytest.raises(DataError, match="cannot be read .it is a folder"):
         read_json(tmp_path, "restore it")
+
+
+def test_a_pipe_or_a_device_is_not_read(tmp_path):
+    """They may never end, and so would the command."""
+    os.mkfifo(tmp_path / "pipe")
+    for path in (tmp_path / "pipe", "/dev/zero"):
+        with pytest.raises(DataError, match="cannot be read .it is no plain file") as caught:
+            read_bytes(path)
+        assert "\n" not in str(caught.value)
+
+
+def test_text_that_no_encoding_holds_is_escaped():
+    assert json.loads(as_json({"caf\udce9": ["\udce9", "é"]})) == {"caf\\udce9": ["\\udce9", "é"]}

@@ -24,6 +24,24 @@ def test_round_trip(tmp_path):
     assert [p.name for p in path.parent.iterdir()] == ["x.safetensors"]
 
 
+def test_the_state_of_a_run_that_was_edited_is_told(tmp_path):
+    path = tmp_path / "x.safetensors"
+    checkpoints.save_state(path, TENSORS, FACTS)
+    tensors, facts = checkpoints.load_state(path)
+    assert facts == FACTS and torch.equal(tensors["a"], TENSORS["a"])
+    tensors, facts = checkpoints.load(path)
+    for numbers, known in (
+        (tensors | {"a": tensors["a"] + 1}, facts),
+        ({"a": tensors["a"]}, facts),
+        (tensors, facts | {"step": 8}),
+        (tensors, facts | {"more": 1}),
+        (tensors, FACTS),
+    ):
+        checkpoints.save(path, numbers, known)
+        with pytest.raises(DataError, match="damaged, edited or of another version"):
+            checkpoints.load_state(path)
+
+
 def test_channels_last_tensors_keep_their_values(tmp_path):
     image = torch.randn(2, 3, 4, 5).to(memory_format=torch.channels_last)
     checkpoints.save(tmp_path / "x", {"image": image}, {})

@@ -8,6 +8,7 @@ import io
 import re
 import unicodedata
 import zipfile
+import zlib
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -42,19 +43,25 @@ def find(paths) -> list[HandIn]:
             # of `submissions/*/` each folder is one student's
             root = path.absolute().parent if len(paths) > 1 and len(members) == 1 else path.absolute()
             inside = [PurePosixPath(file.absolute().relative_to(root)) for file in members]
-            files = [(str(file), place, file.read_bytes()) for file, place in zip(members, inside, strict=True)]
+            files = [(str(file), place, _content(file)) for file, place in zip(members, inside, strict=True)]
         elif path.suffix == ".zip":
             files = list(_zip(path))
         else:
-            try:
-                files = [(str(path), PurePosixPath(path.name), path.read_bytes())]
-            except OSError as error:
-                raise SetError(f"{path}: {error.strerror}") from None
+            files = [(str(path), PurePosixPath(path.name), _content(path))]
         files = [file for file in files if not any(part.startswith((".", "__MACOSX")) for part in file[1].parts)]
         found += files
     if not found:
         raise SetError("no notebook (.ipynb) to grade there")
     return _named(found)
+
+
+def _content(path):
+    try:
+        if path.exists() and not path.is_file():
+            raise OSError(0, "no plain file")
+        return path.read_bytes()
+    except OSError as error:
+        raise SetError(f"{path}: {error.strerror}") from None
 
 
 def _zip(path):
@@ -65,7 +72,7 @@ def _zip(path):
                     with zipped.open(member) as file:
                         content = file.read(MOST + 1)
                     yield f"{path}:{member.filename}", PurePosixPath(member.filename), content[:MOST]
-    except (OSError, zipfile.BadZipFile, RuntimeError) as error:
+    except (OSError, EOFError, zlib.error, zipfile.BadZipFile, RuntimeError) as error:
         raise SetError(f"{path}: cannot be read as a zip ({error}); download it again") from None
 
 
@@ -122,8 +129,11 @@ def read_roster(path) -> Roster:
         dialect = csv.Sniffer().sniff(text.split("\n")[0], ",;\t")
     except csv.Error:
         dialect = csv.excel
-    rows = [{str(key).strip(): (value or "").strip() for key, value in row.items() if isinstance(value, str)}
-            for row in csv.DictReader(io.StringIO(text), dialect=dialect)]  # fmt: skip
+    try:
+        rows = [{str(key).strip(): (value or "").strip() for key, value in row.items() if isinstance(value, str)}
+                for row in csv.DictReader(io.StringIO(text), dialect=dialect)]  # fmt: skip
+    except csv.Error as error:
+        raise SetError(f"{path}: no table ({error}); save the roster as CSV") from None
     rows = [row for row in rows if any(row.values()) and not row.get("Student", "").startswith("Points Possible")]
     if not rows:
         raise SetError(f"{path}: no student; the first line names the columns, such as Student,Email")

@@ -8,6 +8,7 @@ import typer
 from deepid_lite.cli.checks import check_output
 from deepid_lite.cli.output import printable, report
 from deepid_lite.errors import DataError
+from deepid_lite.files import read_bytes
 
 Json = Annotated[
     Path | None, typer.Option("--json", help="also write all numbers to this file; -: nothing else is said")
@@ -28,7 +29,7 @@ def attributes(
         raise DataError(
             "shipped answers: of another net than lite; fit them anew with attributes.study.shipped_answers"
         )
-    scores = answers.scores(model.features(fill_frame(read(picture))[None]))[0]
+    scores = answers.scores(model.features(fill_frame(read(picture), picture)[None]))[0]
     found = {name: round(float(score), 3) for name, score in zip(answers.names, scores, strict=True)}
     said = sorted((name for name in found if found[name] > 0), key=lambda name: -found[name])
     report(f"{printable(picture)}: {', '.join(said).replace('_', ' ') or 'none of the attributes'}", found, json)
@@ -45,7 +46,7 @@ def locate(
 
     check_output(json, picture)
     image = read(picture)
-    scene, in_pixels = as_scene(image)
+    scene, in_pixels = as_scene(image, picture)
     boxes, there = load_locator()(scene[None])
     if not there[0]:
         raise DataError(f"{picture}: no face found; cut the picture so that one face is three to eight tenths of it")
@@ -61,8 +62,4 @@ def read(path):
     """A picture file as uint8 (H, W, 3)."""
     from deepid_lite.faces.decoding import decode
 
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: cannot be read ({error.strerror}); give the path of a picture") from None
-    return decode(data, str(path))
+    return decode(read_bytes(path, "give the path of a picture"), str(path))

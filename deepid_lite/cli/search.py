@@ -8,7 +8,9 @@ import typer
 
 from deepid_lite.cli.checks import check_output
 from deepid_lite.cli.output import printable, report, say
+from deepid_lite.cli.pictures import read
 from deepid_lite.errors import DataError, checked_features
+from deepid_lite.files import reading
 
 search_app = typer.Typer(
     no_args_is_help=True,
@@ -184,31 +186,26 @@ def _features(model, digest, image=None, faces=None, part=None, file=None):
 def _read_image(path):
     """A picture without landmarks is taken to be aligned, as load_faces does with a folder."""
     from deepid_lite.faces.cache import fill_frame
-    from deepid_lite.faces.decoding import decode
 
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror}; give the file of one picture") from None
-    return fill_frame(decode(data, str(path)))
+    return fill_frame(read(path), path)
 
 
 def _saved(path, width, digest):
     try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
+        with reading(path) as file, np.load(file, allow_pickle=False) as stored:
             found = stored["features"]
             names = stored["names"] if "names" in stored else [f"{path.stem}/{i}" for i in range(len(found))]
             made_by = str(stored["model_hash"]) if "model_hash" in stored else digest
             n_names = len(names)
-    except OSError as error:
-        raise DataError(f"{path}: {error.strerror or 'no .npz file'}; check the path") from None
+    except DataError:
+        raise
     except Exception:  # whatever a damaged file makes of zip and npy
         raise DataError(f"{path}: no readable .npz with an array `features` (N, {width})") from None
     found = checked_features(found, f"{path}: features")
     if found.ndim != 2 or found.shape[1] != width or not len(found):
         raise DataError(f"{path}: features {found.shape}, and this model makes (N, {width}), picture and flip")
-    if n_names != len(found):
-        raise DataError(f"{path}: {n_names} names for {len(found)} faces; give one each")
+    if n_names != len(found) or np.ndim(names) != 1:
+        raise DataError(f"{path}: {n_names} names, {np.shape(names)}, for {len(found)} faces; give one each")
     if made_by != digest:
         raise DataError(f"{path}: features of another model ({made_by[:8]}, not {digest[:8]})")
     return found.astype(np.float32), [str(name) for name in names]

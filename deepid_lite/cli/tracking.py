@@ -21,7 +21,7 @@ def track(
         "boxes.csv"
     ),
     net: Annotated[Path | None, typer.Option(help="a TrackingNet's .safetensors; default: that of drawn faces")] = None,
-    seed: Annotated[int, typer.Option(min=0, help="of the candidates that are tried in each frame")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**31, help="of the candidates that are tried in each frame")] = 0,
 ):
     """Follow a face through a video: one box a frame. The shipped net learned from drawn faces."""
     from deepid_lite import tensors
@@ -43,7 +43,7 @@ def track(
     tensors.discard(checkpoint)
     for line in found.skipped:
         say(printable(f"skipped: {line}"))
-    say(printable(f"{out}: {len(found.names)} frames, {len(found.skipped)} of them skipped"))
+    say(printable(f"{out}: {len(found.names)} frames, {found.by.count('skipped')} of them skipped"))
 
 
 def read_box(text):
@@ -72,7 +72,7 @@ def _write(out, found):
     if out.suffix.lower() == ".json":
         write_json(out, sealed({"frames": rows, "skipped": found.skipped}))
         return
-    with replacing(out) as part, open(part, "w", newline="", encoding="utf-8") as file:
+    with replacing(out) as part, open(part, "w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         table = csv.DictWriter(file, list(rows[0]))
         table.writeheader()
         table.writerows(rows)

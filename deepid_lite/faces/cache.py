@@ -31,6 +31,7 @@ log = logging.getLogger(__name__)
 
 FEW = 0.01  # of the pictures may be broken; with more it is the set that is
 SAMPLE = 1000  # frames, spread over the set, that are compared before a stored set is believed
+LEAST_SIDE, MOST_RATIO = 12, 4  # of a picture that a face fills: pixels, and of its sides
 CORNER = 0.4  # of width and height: the centre of a face lies beyond it in some picture, unless the scale is wrong
 
 
@@ -199,8 +200,14 @@ def _explained(folder, size):
         ) from error
 
 
-def fill_frame(image):
-    """A picture that is taken to be aligned, uint8 (H, W, 3), scaled to fill the frame; overhang is cut off evenly."""
+def fill_frame(image, path):
+    """A picture that is taken to be aligned, uint8 (H, W, 3), scaled to fill the frame; overhang is cut off evenly.
+
+    Raises BadImage, naming the path, for a picture that is too small or too narrow to be a face.
+    """
+    height, width = image.shape[:2]
+    if min(height, width) < LEAST_SIDE or max(height, width) > MOST_RATIO * min(height, width):
+        raise BadImage(f"{path}: {width} x {height} pixels are no picture that a face fills; cut out the face")
     return np.asarray(ImageOps.fit(Image.fromarray(image), FRAME[::-1], Image.Resampling.BILINEAR))
 
 
@@ -211,7 +218,7 @@ def place(image, points, path, aligned=False):
     """
     height, width = image.shape[:2]
     if points is None:
-        return fill_frame(image)
+        return fill_frame(image, path)
     if aligned:
         if image.shape[:2] != FRAME:
             raise BadImage(f"{path}: {height} x {width} pixels, and an aligned picture has {FRAME[0]} x {FRAME[1]}")

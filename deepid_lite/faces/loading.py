@@ -62,6 +62,8 @@ def load_faces(
     """
     if limit is not None and limit < 1:
         raise DataError(f"limit={limit}: at least one image is needed")
+    if root is not None and source == "synthetic":
+        raise DataError(f"root {root}: synthetic faces are drawn and lie in no folder; leave it out")
     if landmarks is not None and source != "lfw":
         raise DataError("landmarks=...: only lfw takes a landmark list; other folders have an index.csv")
     part = part or {"synthetic": "train", "celeba": "all"}.get(str(source))

@@ -20,6 +20,7 @@ from deepid_lite.faces.decoding import BadImage, decode
 from deepid_lite.faces.images import FOREIGN, is_image, match_paths, open_files, user_path
 from deepid_lite.faces.names import who_is_who
 from deepid_lite.faces.tables import INDEX_LANDMARKS, POINTS, landmarks_of, parse_landmarks, read_columns
+from deepid_lite.files import read_bytes
 
 LANDMARK_FILES = ("landmarks.csv", "landmarks.json", "index.csv")  # looked for among the pictures
 ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
@@ -214,12 +215,8 @@ def _list_pictures(root):
 def _landmarks_of(files, paths, given):
     """({path: (5, 2)}, name of the file that they came from)."""
     if given is not None:
-        try:
-            if not (given := user_path(given)).is_file() and given.exists():
-                raise DataError(f"{given}: no plain file; give the file of landmarks")
-            data, where = given.read_bytes(), given.name
-        except OSError as error:
-            raise DataError(f"{given}: {error.strerror}; give the file of landmarks") from None
+        given = user_path(given)
+        data, where = read_bytes(given, "give the file of landmarks"), given.name
     else:
         inside = [name for name in files.names if PurePosixPath(name).name in LANDMARK_FILES]
         if not inside:

@@ -5,15 +5,14 @@ pandas parses them. Every mistake is told with its file, line and value, because
 
 import csv
 import io
-import os
 import re
-import stat
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 import numpy as np
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.alignment import TEMPLATE, similarity, transform_points
+from deepid_lite.files import read_bytes
 
 POINTS = ("left_eye", "right_eye", "nose", "mouth_left", "mouth_right")
 INDEX_LANDMARKS = [f"{point}_{axis}" for point in POINTS for axis in "xy"]
@@ -25,14 +24,7 @@ FEW = 0.01  # of the rows of a list may be odd faces; more, and it is the list t
 
 def read_text(file):
     """The text of a file; DataError where it is none."""
-    try:
-        if not stat.S_ISREG(os.stat(file).st_mode):
-            raise DataError(f"{file}: not a plain file; check the path")
-        return as_text(Path(file).read_bytes(), file)
-    except FileNotFoundError as error:
-        raise DataError(f"{file}: no such file; check the path") from error
-    except OSError as error:
-        raise DataError(f"{file}: cannot be read as text ({error.strerror}); fetch it again") from error
+    return as_text(read_bytes(file), file)
 
 
 def as_text(data, where):

@@ -7,6 +7,8 @@ studies of sparsity need.
 """
 
 import hashlib
+import inspect
+import math
 
 import torch
 from torch import nn
@@ -14,7 +16,7 @@ from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
 from deepid_lite.nets.layers import LocallyConnected2d
-from deepid_lite.tensors import load, save
+from deepid_lite.tensors import check, contents_of, load, save
 
 KERNELS = (4, 3, 3, 2)
 
@@ -134,11 +136,32 @@ def build(config):
             raise DataError(
                 f"architecture {name!r}: unknown; use one of {known}; nets of other papers: deepid reproduce"
             )
+        _check_kinds(ARCHITECTURES[name], options)
         return ARCHITECTURES[name](**options)
     except DataError:
         raise
-    except (TypeError, ValueError, OverflowError, RuntimeError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise DataError(f"net description {config}: {error}") from None
+
+
+def _check_kinds(make, options):
+    """DataError where an option is neither yes nor no, or no finite number, though its default is one."""
+    for name, parameter in inspect.signature(make).parameters.items():
+        value, default = options.get(name), parameter.default
+        if name not in options or not isinstance(default, (bool, float)):
+            continue
+        number = isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+        if not (isinstance(value, bool) if isinstance(default, bool) else number):
+            raise DataError(f"{name} = {value!r:.40}: {default!r} is its default; give another of that kind")
+
+
+def with_weights(config, weights):
+    """The net of a `net.config` with weights {name: tensor}, in evaluation mode; DataError: they are not its own."""
+    with torch.device("meta"):  # takes no memory before the sizes are known to be those of the file
+        check(weights, build(config).state_dict())
+    net = build(config)
+    net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
+    return net.eval()
 
 
 def put_weights(net, weights, origin):
@@ -168,12 +191,14 @@ def save_net(path, net, facts):
     save(path, net.state_dict(), {"net": getattr(net, "config", {}), **facts})
 
 
-def load_net(path):
-    """Read what `save_net` wrote: (net in evaluation mode, facts)."""
+def load_net(path, kind=nn.Module):
+    """Read what `save_net` wrote: (net in evaluation mode, facts); DataError where it is no net of that kind."""
     weights, facts = load(path)
-    net = build(facts.get("net", {}))
-    put_weights(net, weights, path)
-    return net.eval().to(memory_format=torch.channels_last), facts
+    with contents_of(path):
+        net = with_weights(facts["net"], weights)
+        if not isinstance(net, kind):
+            raise DataError(f"a {type(net).__name__}, no {kind.__name__}")
+    return net.to(memory_format=torch.channels_last), facts
 
 
 def net_hash(net):

@@ -11,6 +11,7 @@ import torch
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import by_name
+from deepid_lite.files import read_bytes
 from deepid_lite.nets.deepid import DeepIDNet, build
 from deepid_lite.nets.losses import TwoSignals
 
@@ -59,15 +60,15 @@ def read_recipe(name_or_path: str | Path, **changes) -> Recipe:
     """A preset's name or a TOML file -> Recipe; `changes` override single fields (None changes nothing)."""
     path = Path(name_or_path)
     if path.suffix == ".toml":
-        if not path.is_file():
-            raise DataError(f"{path}: no such recipe; presets are {', '.join(preset_names())}")
+        content = read_bytes(path, f"presets are {', '.join(preset_names())}")
     else:
         path = Path(str(resources.files("deepid_lite") / "presets" / f"{name_or_path}.toml"))
         if not path.is_file():
             raise DataError(f"preset {name_or_path!r}: unknown; use {', '.join(preset_names())} or a file")
+        content = path.read_bytes()
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        values = tomllib.loads(content.decode())
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not TOML ({error})") from None
     values |= {key: value for key, value in changes.items() if value is not None}
     defaults = dataclasses.asdict(Recipe())

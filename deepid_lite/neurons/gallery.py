@@ -19,8 +19,10 @@ from pathlib import Path
 import numpy as np
 
 from deepid_lite.errors import DataError
+from deepid_lite.faces.archives import begins_with
 from deepid_lite.neurons import codes
 
+MAGIC = b"SQLite format 3\0"
 LOCK_SECONDS = 600  # an append takes seconds; whoever holds the lock that long is stuck
 TABLES = (
     "CREATE TABLE header (facts BLOB NOT NULL)",  # JSON
@@ -181,8 +183,8 @@ def _connected(path, create=False):
         fresh = create and not real.exists()
         if fresh:
             real.parent.mkdir(parents=True, exist_ok=True)
-        elif not real.is_file():
-            raise DataError(f"{path}: no gallery; build one with `deepid search build`")
+        elif not real.is_file() or (real.stat().st_size and not begins_with(real, MAGIC)):
+            raise DataError(f"{path}: no gallery; build one with `deepid search build`, under another name")
         mode = "rwc" if create else "rw"
         if not os.access(real.parent, os.W_OK):  # no place for the log's shared memory: read what is there
             mode = "ro" if Path(f"{real}-wal").exists() else "ro&immutable=1"

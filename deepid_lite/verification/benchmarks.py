@@ -104,7 +104,7 @@ def other_people(data, root=None, seed=0):
     """People of a set without lists of its own, such as the synthetic test people: pairs and lists drawn by a seed."""
     if data == "celeba":
         raise DataError("celeba: its people train nets or fit Joint Bayesian; test on others, such as lfw")
-    faces = load_faces(data, root, **({"part": "test"} if data == "synthetic" else {}))
+    faces = load_faces("synthetic", part="test") if data == "synthetic" else load_faces(data, root)
     pairs = make_pairs(faces.labels, per_fold=pairs_a_fold(faces.labels), seed=seed)
     # LFW's proportions: a part of the people is enrolled, everybody else is an impostor
     enrolled = max(1, (np.bincount(faces.labels) >= 2).sum() // 4)

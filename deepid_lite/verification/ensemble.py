@@ -15,7 +15,6 @@ from deepid_lite.errors import DataError
 from deepid_lite.faces.regions import CANDIDATES, folder_of
 from deepid_lite.verification.model import (
     FaceModel,
-    contents_of,
     face_features,
     load_model,
     pretrained,
@@ -97,13 +96,13 @@ def load_ensemble(folder):
     if not path.is_file():
         raise DataError(f"{folder}: no {FILE} there; train the nets with deepid train --regions ... --out {folder}")
     numbers, facts = tensors.load(path)
-    with contents_of(path):
+    with tensors.contents_of(path):
         regions, card = [read_region(region) for region in facts["regions"]], read_card(facts["card"])
         hashes = [facts["weights"][region.name] for region in regions]
         if not regions:
             raise DataError("it names no net")
     members = [_member(folder, region, digest) for region, digest in zip(regions, hashes, strict=True)]
-    with contents_of(path):
+    with tensors.contents_of(path):
         return Ensemble(members, read_verifier(numbers, sum(2 * member.net.dimension for member in members)), card)
 
 

@@ -5,7 +5,6 @@ research and teaching only. Numbers are kept as fp16 where 11 bits are enough, a
 """
 
 import dataclasses
-from contextlib import contextmanager
 from importlib import resources
 from pathlib import Path
 
@@ -92,7 +91,7 @@ def save_model(path, model, without_heads=()):
 def load_model(path):
     """Read what `save_model` wrote -> FaceModel; DataError with the file's name where any part does not fit."""
     numbers, facts = tensors.load(path)
-    with contents_of(path):
+    with tensors.contents_of(path):
         net = _net(facts, {n[4:]: t for n, t in numbers.items() if n.startswith("net.")})
         region = read_region(facts["region"])
         if region.shape != tuple(net.config.get("input_shape", region.shape)):
@@ -102,26 +101,12 @@ def load_model(path):
     return FaceModel(net.eval().to(memory_format=torch.channels_last), region, verifier, card)
 
 
-@contextmanager
-def contents_of(path):
-    """Whatever does not fit together in a file that was read is one line with its name."""
-    try:
-        yield
-    except (DataError, KeyError, AttributeError, TypeError, ValueError, RuntimeError, OverflowError) as error:
-        why = f"no {error} in it" if isinstance(error, KeyError) else " ".join(str(error).split())[:200]
-        raise DataError(f"{path}: edited, or no model of this version ({why}); train it again") from None
-
-
 def _net(facts, weights):
     """The net that the facts describe, with these numbers."""
     config, architecture = dict(facts["net"]), facts.get("architecture", "DeepIDNet")
     if architecture != "DeepIDNet":
         config["architecture"] = architecture
-    with torch.device("meta"):  # takes no memory before the sizes are known to be those of the file
-        tensors.check(weights, deepid.build(config).state_dict())
-    net = deepid.build(config)
-    net.load_state_dict({name: t.float() if t.is_floating_point() else t for name, t in weights.items()})
-    return net
+    return deepid.with_weights(config, weights)
 
 
 def read_region(facts):

@@ -156,6 +156,7 @@ def evaluate_model(name, data, root=None, seed=0, refit_on=None, with_blufr=Fals
         raise DataError(f"refit_on: it takes one net apart, and {name} is an ensemble; leave it out")
     if refit_on and test.video is not None:
         raise DataError(f"refit_on: it scores layers on single faces, and {data} has videos; leave it out")
+    held_out = training_parts(refit_on, root)[1] if refit_on else None
     trials, lists = blufr_trials(test, root) if with_blufr else (None, None)
     features = face_features(model, test.faces.images, progress=True)
     report = {
@@ -172,7 +173,6 @@ def evaluate_model(name, data, root=None, seed=0, refit_on=None, with_blufr=Fals
     if with_blufr:
         report["blufr"] = {"lists": lists, **blufr.report(scorer(model, features), test.faces.labels, trials)}
     if refit_on:
-        held_out = training_parts(refit_on, root)[1]
         report |= refitted_report(model, held_out, test.faces, test.pairs, progress=True)
     facts = ("trained on", "images", "people", "data_hash", "minutes", "commit", "device")
     net = {key: members[0].card.get(key) for key in facts}

@@ -47,13 +47,22 @@ def test_a_picture_is_described(picture, tmp_path, capsys):
 
 @pytest.mark.parametrize("command", [attributes, locate])
 @pytest.mark.parametrize(
-    ("name", "content", "why"), [("none.png", None, "cannot be read"), ("text.png", b"text", "text.png")]
+    ("name", "content", "why"), [("none.png", None, "no such file"), ("text.png", b"text", "text.png")]
 )
 def test_what_is_no_picture_is_one_line_and_nothing_is_written(tmp_path, name, content, why, command):
     path = tmp_path / name
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(DataError, match=why) as error:
+        command(path, tmp_path / "found.json")
+    assert "\n" not in str(error.value) and not (tmp_path / "found.json").exists()
+
+
+@pytest.mark.parametrize(("command", "size"), [(attributes, (8, 9)), (attributes, (600, 100)), (locate, (900, 100))])
+def test_what_cannot_show_a_face_is_one_line(tmp_path, command, size):
+    path = tmp_path / "strip.png"
+    Image.new("RGB", size).save(path)
+    with pytest.raises(DataError, match=f"strip.png: {size[0]} x {size[1]} pixels") as error:
         command(path, tmp_path / "found.json")
     assert "\n" not in str(error.value) and not (tmp_path / "found.json").exists()
 
@@ -107,4 +116,4 @@ def test_the_command_line_knows_locate(scenes, tmp_path):
     failed = subprocess.run(
         [sys.executable, "-m", "deepid_lite", "locate", str(tmp_path / "none.png")], capture_output=True, text=True
     )
-    assert failed.returncode == 2 and failed.stderr.count("\n") == 1 and "cannot be read" in failed.stderr
+    assert failed.returncode == 2 and failed.stderr.count("\n") == 1 and "no such file" in failed.stderr

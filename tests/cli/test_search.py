@@ -193,6 +193,7 @@ def test_mistakes_about_features(place, gallery, tmp_path):
     assert "13 names" in said(names=np.arange(13))
     assert "another model" in said(model_hash="0123")
     assert "(0, 1024)" in said(features=features[:0], names=[])
+    assert "names, (" in said(features=features, names=np.array([["a"]] * len(features)))
     assert "complex" in said(features=features + 1j)
     assert "first.npz" not in said(names=np.array(7))
     (tmp_path / "broken.npz").write_bytes((place / "first.npz").read_bytes()[:1000])

@@ -114,6 +114,14 @@ def test_what_is_wrong_is_one_line_and_nothing_is_written(few, tmp_path):
         assert not [path for path in tmp_path.rglob("*") if path.suffix in (".csv", ".txt", ".safetensors")]
 
 
+@pytest.mark.parametrize("name", ["b.csv", "b.json"])
+def test_a_frames_name_that_no_encoding_holds_is_escaped(few, tmp_path, name):
+    folder, box = few
+    os.rename(folder / "0002.png", os.fsencode(folder) + b"/0002\xe9.png")
+    assert run(folder, "--box", box, "--out", tmp_path / name).exit_code == 0
+    assert b"0002\\" in (tmp_path / name).read_bytes() and (tmp_path / name).read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d", "1;2;3;4"])
 def test_a_box_that_is_none_is_refused(text):
     with pytest.raises(DataError, match="--box .*: give left,top,width,height"):

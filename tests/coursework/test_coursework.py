@@ -602,3 +602,19 @@ def test_a_student_who_hands_in_a_set_twice_is_told(tmp_path):
     found = handins.find([tmp_path / "class"])
     jobs, refused = class_grading.sort_out(found, None, tmp_path / "built")
     assert len(jobs) == 1 and "Ann handed in this set twice" in refused[0][1]
+
+
+def test_hand_ins_and_rosters_that_cannot_be_read_are_one_line(tmp_path):
+    with zipfile.ZipFile(tmp_path / "class.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("ana/ps1.ipynb", os.urandom(5000).hex())
+    content = bytearray((tmp_path / "class.zip").read_bytes())
+    content[200:2000] = bytes(1800)
+    (tmp_path / "broken.zip").write_bytes(content)
+    os.mkfifo(tmp_path / "pipe.ipynb")
+    for name in ("broken.zip", "pipe.ipynb", "none.ipynb"):
+        with pytest.raises(SetError, match=name) as error:
+            handins.find([tmp_path / name])
+        assert "\n" not in str(error.value)
+    (tmp_path / "class.csv").write_text("Student\n" + "a" * 200_000 + "\n")
+    with pytest.raises(SetError, match=r"class.csv: no table"):
+        handins.read_roster(tmp_path / "class.csv")

@@ -909,3 +909,8 @@ def test_real_web_faces(real):
     assert len(found) == 200 and found.paths[0] == "celeba-7201/0000.webp"
     assert set(found.attributes["source"]) == {"celeba"} and found.attributes["original"][0] == "018834.jpg"
     assert np.abs(np.median(found.landmarks, 0) - TEMPLATE).max() < 2
+
+
+def test_drawn_faces_lie_in_no_folder(tmp_path):
+    with pytest.raises(DataError, match="drawn and lie in no folder; leave it out"):
+        load_faces("synthetic", tmp_path, part="test")

@@ -270,7 +270,7 @@ def test_too_many_pictures(folder, monkeypatch):
 
 
 def test_absent_landmark_file(folder):
-    with pytest.raises(DataError, match="none.csv: No such file or directory; give the file of landmarks"):
+    with pytest.raises(DataError, match="none.csv: no such file; give the file of landmarks"):
         read_own_faces(folder, landmarks="none.csv")
 
 

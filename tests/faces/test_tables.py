@@ -125,7 +125,11 @@ def test_rows_of_a_list_and_what_is_no_list(tmp_path):
     assert list(read_rows(file, 2)) == [
         (f"{file}, line 1", ["a.jpg", "1"]), (f"{file}, line 3", ["b.jpg", "2"]), (f"{file}, line 4", ["NA", "null"]),
     ]  # fmt: skip
-    for place, told in ((tmp_path, "plain file"), (tmp_path / "absent", "no such file"), ("/dev/null", "plain file")):
+    for place, told in (
+        (tmp_path, "it is a folder"),
+        (tmp_path / "absent", "no such file"),
+        ("/dev/null", "plain file"),
+    ):
         with pytest.raises(DataError, match=told):
             list(read_rows(place, 2))
 

@@ -85,7 +85,7 @@ def test_wrong_entries_get_one_line(tmp_path, text, says):
 
 
 def test_files_that_are_no_recipe_get_one_line(tmp_path):
-    with pytest.raises(DataError, match="no such recipe; presets are ablation, .*celeba, .*lite"):
+    with pytest.raises(DataError, match="no such file; presets are ablation, .*celeba, .*lite"):
         read_recipe(tmp_path / "none.toml")
     with pytest.raises(DataError, match="preset 'huge': unknown"):
         read_recipe("huge")

@@ -292,6 +292,7 @@ def overwrite(path, at, data):
         lambda p: overwrite(p, 0, b"no such file"),
         lambda p: overwrite(p, 16384, bytes(40000)),
         lambda p: p.write_text("{}" * 1000),
+        lambda p: p.write_text("x"),  # SQLite takes so short a file for an empty one
         lambda p: p.unlink(),
         lambda p: (p.unlink(), p.mkdir(), (p / "header.json").write_text("{}")),
     ],
@@ -301,6 +302,14 @@ def test_damage_is_one_line(ten, damage):
     with pytest.raises(DataError, match="build") as error:
         Gallery.open(ten.path).verify()
     assert len(str(error.value).splitlines()) == 1 and str(ten.path) in str(error.value)
+
+
+def test_a_short_file_is_not_replaced_by_a_gallery(tmp_path):
+    (tmp_path / "notes").write_text("x")
+    for build in (Gallery.check_new, lambda path: Gallery.create(path, 64, "net", "abc")):
+        with pytest.raises(DataError, match="notes: no gallery"):
+            build(tmp_path / "notes")
+    assert (tmp_path / "notes").read_text() == "x"
 
 
 def test_a_gallery_on_a_disk_that_cannot_be_written_is_read(ten, monkeypatch):

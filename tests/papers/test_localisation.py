@@ -230,7 +230,7 @@ def test_a_locator_comes_back_from_its_file_and_finds_what_it_found(data, tmp_pa
     np.testing.assert_allclose(again(data.test.images)[0], boxes)
     assert locator(data.empty.images)[1].mean() == pytest.approx(0.1, abs=0.1)
     save_net(tmp_path / "net.safetensors", net_of(), {})
-    with pytest.raises(DataError, match="no locator; give a file that save_locator wrote") as error:
+    with pytest.raises(DataError, match="no 'size' in it") as error:
         load_locator(tmp_path / "net.safetensors")
     assert "\n" not in str(error.value)
 

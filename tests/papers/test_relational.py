@@ -228,7 +228,7 @@ def test_a_system_comes_back_and_another_papers_net_is_one_line(tmp_path):
     save_net(tmp_path / "one.safetensors", net_of(), {})
     assert load_net(tmp_path / "one.safetensors")[0].config == net_of().config
     for wrong, says in (
-        (lambda: pretrained(tmp_path / "one.safetensors"), "one.safetensors: a PairNet, no ConvNetRBM"),
+        (lambda: pretrained(tmp_path / "one.safetensors"), "one.safetensors: .*a PairNet, no ConvNetRBM"),
         (lambda: put_weights(net_of(), net_of(meet="last").state_dict(), "other"), "other: conv1.weight is of shape"),
     ):
         with pytest.raises(DataError, match=says) as caught:

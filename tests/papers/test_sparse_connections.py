@@ -192,8 +192,8 @@ def test_masks_of_another_net_get_one_line(net, crops, tmp_path):
     packed.save_packed(path, net)
     found, facts = tensors.load(path)
     cases = {
-        "the mask of lc_b is of another net": {"lc_b.bits": found["lc_b.bits"][:-1]},
-        "connections of f; it is damaged": {"f.values": found["f.values"][1:]},
+        "mask is torch.uint8": {"lc_b.bits": found["lc_b.bits"][:-1]},
+        "values is torch.float32": {"f.values": found["f.values"][1:]},
         "conv1.bias": {"conv1.bias": found["conv1.bias"][1:]},
     }
     for said, change in cases.items():

@@ -1,6 +1,7 @@
 """Tracking: videos with truth, maps chosen by saliency, heat maps, the tracker and its baselines, the study."""
 
 import json
+import os
 import re
 from pathlib import Path
 from types import SimpleNamespace
@@ -364,11 +365,13 @@ def test_a_run_goes_on_from_its_checkpoint_and_not_from_anothers(folder, net, vi
     for other in ({"box": box + 1}, {"seed": 4}):
         with pytest.raises(DataError, match=f"of other {next(iter(other))}; delete it"):
             following.follow_frames(net, folder, **{"box": box, "checkpoint": path, "progress": False} | other)
-    found, facts = tensors.load(path)
-    del found["best"]
-    tensors.save(path, found, facts)
-    with pytest.raises(DataError, match="damaged or of another version"):
-        following.follow_frames(net, folder, box, path, progress=False)
+    state, facts = tensors.load(path)
+    for edit in (lambda t, f: t.pop("best"), lambda t, f: t["box"].fill_(torch.nan), lambda t, f: f["by"].append("x")):
+        found, more = {name: t.clone() for name, t in state.items()}, json.loads(json.dumps(facts))
+        edit(found, more)
+        tensors.save(path, found, more)
+        with pytest.raises(DataError, match="damaged, edited or of another version"):
+            following.follow_frames(net, folder, box, path, progress=False)
 
 
 def test_frames_that_cannot_be_read_are_named_and_keep_the_box(folder, net, video, tmp_path):
@@ -376,6 +379,10 @@ def test_frames_that_cannot_be_read_are_named_and_keep_the_box(folder, net, vide
     found = following.follow_frames(net, folder, video.boxes[0], tmp_path / "c.safetensors", progress=False)
     assert found.by[3] == "skipped" and np.array_equal(found.boxes[3], found.boxes[2]) and np.isnan(found.confidence[3])
     assert len(found.skipped) == 1 and "4.png" in found.skipped[0] and len(found.boxes) == 10
+    (folder / "4.png").unlink()
+    os.mkfifo(folder / "4.png")
+    found = following.follow_frames(net, folder, video.boxes[0], tmp_path / "c.safetensors", progress=False)
+    assert len(found.skipped) == 1 and "4.png" in found.skipped[0] and len(found.boxes) == 9, "it has no row"
 
 
 def test_frames_of_changing_size_and_a_single_frame_are_one_line(folder, net, video, tmp_path):

@@ -745,3 +745,10 @@ def test_wrong_parts_of_celeba_are_refused(web, tmp_path, capsys, file, text, wo
 def test_archives_that_name_one_picture_twice_are_refused(web, capsys):
     assert webfaces.main([web[0], web[1], web[1], *web[3:]]) == 2
     one_line(capsys, "is in an earlier archive too")
+
+
+def test_webfaces_takes_no_archive_for_its_output(web, capsys):
+    before = Path(web[1]).read_bytes()
+    assert webfaces.main([web[1], *web[1:]]) == 2
+    one_line(capsys, "webfaces.py", "the command reads it")
+    assert Path(web[1]).read_bytes() == before

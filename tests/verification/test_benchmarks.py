@@ -2,6 +2,7 @@
 
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from samples import assert_disjoint, people_with
 from deepid_lite.errors import DataError
 from deepid_lite.faces.alignment import TEMPLATE
 from deepid_lite.faces.tables import INDEX_LANDMARKS
-from deepid_lite.verification import benchmarks
+from deepid_lite.verification import benchmarks, pipeline
 from deepid_lite.verification.benchmarks import read_cfp, read_lfw_pairs
 from deepid_lite.verification.pairs import identification_lists, make_pairs
 
@@ -216,3 +217,10 @@ def test_lfw_lists():
     made = make_pairs(labels, seed=1)
     assert len(made) == 6000
     assert_disjoint(made, labels)
+
+
+def test_a_set_that_must_not_fit_is_refused_before_the_work(monkeypatch):
+    monkeypatch.setattr(pipeline, "benchmark", lambda *a, **k: SimpleNamespace(video=None))
+    monkeypatch.setattr(pipeline, "face_features", lambda *a, **k: pytest.fail("features were made first"))
+    with pytest.raises(DataError, match="lfw: it is the test set and never trains"):
+        pipeline.evaluate_model("lite", "synthetic", refit_on="lfw")

@@ -136,7 +136,7 @@ def test_an_edited_model_is_one_line_with_its_name(model, tmp_path, edit):
     numbers, facts = tensors.load(path)
     EDITS[edit](numbers, facts)
     tensors.save(path, numbers, facts)
-    with pytest.raises(DataError, match="m.safetensors: edited, or no model of this version") as caught:
+    with pytest.raises(DataError, match="m.safetensors: edited, damaged or of another kind") as caught:
         load_model(path)
     assert "\n" not in str(caught.value) and "train it again" in str(caught.value)
 

@@ -1,8 +1,6 @@
 """A net that is told people, attributes or both, the hand-made features beside it, and one linear SVM an attribute."""
 
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -15,6 +13,7 @@ from torch.nn import functional as F
 
 from deepid_lite import tensors
 from deepid_lite.errors import DataError
+from deepid_lite.files import shipped
 from deepid_lite.nets.batches import FaceBatches, fingerprint
 from deepid_lite.nets.deepid import ARCHITECTURES
 from deepid_lite.nets.training import fit
@@ -135,15 +134,14 @@ def save_answers(path, answers):
 
 def load_answers(path=None):
     """Read what `save_answers` wrote; None: the shipped ones, for the lite net's features of picture and mirror."""
-    path = path or Path(str(resources.files("deepid_lite") / "shipped" / "attributes.safetensors"))
+    path = path or shipped("attributes.safetensors")
     found, facts = tensors.load(path)
-    names = facts.get("attributes")
-    try:
+    with tensors.contents_of(path):
+        names, model_hash = facts["attributes"], facts["model_hash"]
+        if not (isinstance(names, list) and all(isinstance(text, str) for text in [model_hash, *names])):
+            raise DataError("attributes and model_hash are no names")
         tensors.check(found, {"weight": torch.zeros(len(found["weight"]), len(names)), "bias": torch.zeros(len(names))})
-    except (DataError, KeyError, TypeError) as error:
-        why = f"no answers to a list of attributes ({error})"
-        raise DataError(f"{path}: {why}; give a file that save_answers wrote") from None
-    return Answers(list(names), found["weight"].numpy(), found["bias"].numpy(), facts.get("model_hash", ""))
+    return Answers(names, found["weight"].numpy(), found["bias"].numpy(), model_hash)
 
 
 def balanced(answers, truth):

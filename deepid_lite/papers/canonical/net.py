@@ -1,8 +1,5 @@
 """The net of [Zhu, Luo, Wang, Tang, ICCV 2013]: filters of their own, a start by least squares, the frontal picture."""
 
-from importlib import resources
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import nn
@@ -10,6 +7,7 @@ from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.synthetic.views import PIXELS
+from deepid_lite.files import shipped
 from deepid_lite.nets.batches import fingerprint
 from deepid_lite.nets.deepid import ARCHITECTURES, build, load_net, to_input
 from deepid_lite.nets.layers import LocallyConnected2d
@@ -185,7 +183,7 @@ def train(faces, frontal, recipe, folder, start="least squares", pictures=900, *
 
 def pretrained():
     """The net that ships with the book: the study's, of the first seed."""
-    return load_net(Path(str(resources.files("deepid_lite") / "shipped" / "canonical.safetensors")))[0]
+    return load_net(shipped("canonical.safetensors"), CanonicalViewNet)[0]
 
 
 @torch.no_grad()

@@ -2,8 +2,6 @@
 
 import math
 from dataclasses import dataclass
-from importlib import resources
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -13,13 +11,16 @@ from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.pictures import overlap
+from deepid_lite.files import shipped
 from deepid_lite.nets.batches import fingerprint, step_seed
 from deepid_lite.nets.deepid import ARCHITECTURES, build, load_net, save_net, to_input
 from deepid_lite.nets.training import fit
 from deepid_lite.papers.localisation.scenes import SIDE
+from deepid_lite.tensors import contents_of
 
 GRID = SIDE // 2  # places a side on which squares are tried
 SIDES = np.linspace(0.25, 0.9, 14)  # of the squares that are tried, as a share of the picture's
+MOST_RATIO = 8  # of a picture's sides
 RING = 0.25  # width of the ring about a square, as a share of the square's side
 FALSE_POSITIVES = 0.1  # an image [Fig. 9]
 
@@ -36,6 +37,8 @@ class LocatorNet(nn.Module):
 
     def __init__(self, labels=23, maps=(16, 32, 48, 64), sharpness=3.0):
         super().__init__()
+        if not 0 < sharpness <= 1e3:
+            raise DataError(f"sharpness {sharpness!r}: use a number above 0, up to 1,000")
         self.config = dict(architecture="LocatorNet", labels=labels, maps=tuple(maps), sharpness=sharpness)
         self.sharpness = sharpness
         layers, before = [], 3
@@ -217,14 +220,16 @@ def fit_locator(net, scenes, empty):
     return Locator(net, fit_frame(squares, scenes.boxes / SIDE), threshold)
 
 
-def as_scene(image):
+def as_scene(image, name="picture"):
     """A picture uint8 (rows, columns, 3) in the middle of a square, and made as small as the net's.
 
     Beside it is the mean colour of its border. Returns the scene, uint8 (SIDE, SIDE, 3), and the function that turns
-    boxes as shares of the scene's side (N, 4) into boxes in pixels of the picture.
+    boxes as shares of the scene's side (N, 4) into boxes in pixels of the picture. DataError for a strip.
     """
     rows, columns = image.shape[:2]
     side = max(rows, columns)
+    if side > MOST_RATIO * min(rows, columns):
+        raise DataError(f"{name}: {columns} x {rows} pixels: too long and narrow to show a face; cut the picture")
     border = np.concatenate([image[[0, -1]].reshape(-1, 3), image[:, [0, -1]].reshape(-1, 3)])
     canvas = np.empty((side, side, 3), np.uint8)
     canvas[:] = border.mean(0)
@@ -242,10 +247,11 @@ def save_locator(path, locator):
 
 def load_locator(path=None):
     """Read what `save_locator` wrote; None: the one that ships, of drawn people."""
-    path = path or Path(str(resources.files("deepid_lite") / "shipped" / "locator.safetensors"))
-    net, facts = load_net(path)
-    try:
-        numbers = [float(facts[name]) for name in ("size", "down", "threshold")]
-    except (KeyError, TypeError, ValueError):
-        raise DataError(f"{path}: no locator; give a file that save_locator wrote") from None
-    return Locator(net, Frame(*numbers[:2]), numbers[2])
+    path = path or shipped("locator.safetensors")
+    net, facts = load_net(path, LocatorNet)
+    with contents_of(path):
+        size, down, threshold = (facts[name] for name in ("size", "down", "threshold"))
+        known = all(isinstance(number, float) for number in (size, down, threshold))
+        if not (known and 0 < size < 10 and abs(down) < 1 and abs(threshold) < 1e6):
+            raise DataError(f"size {size!r}, down {down!r}, threshold {threshold!r}: no place and value of a square")
+    return Locator(net, Frame(size, down), threshold)

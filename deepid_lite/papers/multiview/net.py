@@ -1,8 +1,5 @@
 """The net of [Zhu, Luo, Wang, Tang, NIPS 2014]: neurons of the person, neurons of the view, and EM between them."""
 
-from importlib import resources
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import nn
@@ -10,6 +7,7 @@ from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
 from deepid_lite.faces.synthetic.views import PIXELS, VIEWS
+from deepid_lite.files import shipped
 from deepid_lite.nets.batches import fingerprint, step_seed
 from deepid_lite.nets.deepid import ARCHITECTURES, build, load_net, to_input
 from deepid_lite.nets.training import fit
@@ -28,8 +26,11 @@ class MultiViewPerceptron(nn.Module):
 
     def __init__(self, views=VIEWS, identity=(160, 80), mixed=(80, 160), random=2, code="random", samples=8, noise=0.3):
         super().__init__()
-        if code not in ("random", "view") or min(*identity, *mixed, random, samples, len(views)) < 1 or not noise > 0:
+        sizes = (*identity, *mixed, random, samples, len(views))
+        if code not in ("random", "view") or min(sizes) < 1 or samples > 1000 or not 0 < noise < 100:
             raise DataError("MultiViewPerceptron: code is random or view, sizes are 1 or more, noise is positive")
+        if not max(map(abs, views)) <= 90:
+            raise DataError(f"MultiViewPerceptron: views {tuple(views)} are degrees from -90 to 90")
         self.config = dict(
             architecture=type(self).__name__, views=tuple(views), identity=tuple(identity), mixed=tuple(mixed),
             random=random, code=code, samples=samples, noise=noise,
@@ -205,7 +206,7 @@ def train(faces, clean, recipe, folder, identify=False, **options):
 
 def pretrained():
     """The net that ships with the book: the study's, of the first seed."""
-    return load_net(Path(str(resources.files("deepid_lite") / "shipped" / "multiview.safetensors")))[0]
+    return load_net(shipped("multiview.safetensors"), MultiViewPerceptron)[0]
 
 
 @torch.no_grad()

@@ -1,21 +1,20 @@
 """All of it in one: groups of nets, two levels of averaging, the RBM, and training that reaches down to the nets."""
 
-from importlib import resources
-from pathlib import Path
-
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
+from deepid_lite.files import shipped
 from deepid_lite.nets.batches import fingerprint
-from deepid_lite.nets.deepid import ARCHITECTURES, load_net
+from deepid_lite.nets.deepid import ARCHITECTURES, build, load_net
 from deepid_lite.nets.training import fit
-from deepid_lite.papers.relational.net import PairNet, People, cut, modes, outputs, shape_of, stack
+from deepid_lite.papers.relational.net import People, cut, modes, outputs, shape_of, stack
 from deepid_lite.papers.relational.rbm import ClassificationRBM, rbm_scores
 
 REGIONS = ("whole face", "eyes and nose", "lower face")
+MOST_NETS = 100  # of a region; the paper has five
 
 
 class ConvNetRBM(nn.Module):
@@ -28,12 +27,15 @@ class ConvNetRBM(nn.Module):
     def __init__(self, regions=REGIONS, nets=2, hidden=8, net=None):
         super().__init__()
         net = net or {}
+        if not 1 <= nets <= MOST_NETS:
+            raise DataError(f"nets = {nets!r}: use 1 to {MOST_NETS} of a region")
         self.config = dict(
             architecture=type(self).__name__, regions=tuple(regions), nets=nets, hidden=hidden, net=dict(net)
         )
         self.regions = tuple(regions)
         self.groups = nn.ModuleList(
-            nn.ModuleList(PairNet(**net | {"input_shape": shape_of(name)}) for _ in range(nets)) for name in regions
+            nn.ModuleList(build({**net, "architecture": "PairNet", "input_shape": shape_of(name)}) for _ in range(nets))
+            for name in regions
         )
         self.rbm = ClassificationRBM(len(self.regions), hidden)
 
@@ -122,8 +124,5 @@ def fine_tune(system, faces, recipe, folder, steps, apart=False, **options):
 
 def pretrained(path=None):
     """The system that ships with the book, or that of a file; DataError where it is of another paper's net."""
-    path = path or Path(str(resources.files("deepid_lite") / "shipped" / "relational.safetensors"))
-    system, _ = load_net(path)
-    if not isinstance(system, ConvNetRBM):
-        raise DataError(f"{path}: a {type(system).__name__}, no ConvNetRBM; give a file of this paper's nets")
-    return system
+    path = path or shipped("relational.safetensors")
+    return load_net(path, ConvNetRBM)[0]

@@ -1,7 +1,6 @@
 """What sparsity buys: a file without the absent weights, and a layer as a sparse matrix with its time."""
 
 import time
-from importlib import resources
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,8 @@ from scipy import sparse
 
 from deepid_lite import tensors
 from deepid_lite.errors import DataError
-from deepid_lite.nets.deepid import build, put_weights
+from deepid_lite.files import shipped
+from deepid_lite.nets.deepid import build, with_weights
 from deepid_lite.nets.layers import LocallyConnected2d
 from deepid_lite.papers.sparse_connections.net import ORDER, Masked
 
@@ -38,26 +38,24 @@ def load_packed(path=None):
 
     None: the shipped net, dense, of drawn faces.
     """
-    path = path or Path(str(resources.files("deepid_lite") / "shipped" / "sparse_connections.safetensors"))
+    path = path or shipped("sparse_connections.safetensors")
     found, facts = tensors.load(path)
-    net = build(facts.get("net", {}))
-    if not isinstance(net, Masked):
-        raise DataError(f"{path}: no net with masks; give a file that save_packed wrote")
-    weights = {name: t for name, t in found.items() if not name.endswith((".bits", ".values"))}
-    for layer in ORDER:
-        own = getattr(net, layer).parametrizations.weight[0].kept
-        bits, values = (found.get(f"{layer}.{kind}", torch.zeros(0)).numpy() for kind in ("bits", "values"))
-        if bits.dtype != np.uint8 or len(bits) != -(-own.numel() // 8):
-            raise DataError(f"{path}: the mask of {layer} is of another net, or damaged; write it again")
-        kept = torch.as_tensor(np.unpackbits(bits)[: own.numel()].astype(bool)).reshape(own.shape)
-        if int(kept.sum()) != len(values):
-            why = f"{len(values)} values for the {int(kept.sum())} connections of {layer}"
-            raise DataError(f"{path}: {why}; it is damaged, write it again")
-        weights[f"{layer}.parametrizations.weight.0.kept"] = kept
-        weights[f"{layer}.parametrizations.weight.original"] = torch.zeros(own.shape)
-        weights[f"{layer}.parametrizations.weight.original"][kept] = torch.as_tensor(values).float()
-    put_weights(net, weights, path)
-    return net.eval()
+    with tensors.contents_of(path):
+        with torch.device("meta"):
+            net = build(facts["net"])
+        if not isinstance(net, Masked):
+            raise DataError(f"a {type(net).__name__}, no net with masks")
+        weights = {name: t for name, t in found.items() if not name.endswith((".bits", ".values"))}
+        for layer in ORDER:
+            own = getattr(net, layer).parametrizations.weight[0].kept
+            bits, values = (found[f"{layer}.{kind}"] for kind in ("bits", "values"))
+            tensors.check({"mask": bits}, {"mask": torch.zeros(-(-own.numel() // 8), dtype=torch.uint8)})
+            kept = torch.as_tensor(np.unpackbits(bits.numpy())[: own.numel()].astype(bool)).reshape(own.shape)
+            tensors.check({"values": values}, {"values": torch.zeros(int(kept.sum()))})
+            weights[f"{layer}.parametrizations.weight.0.kept"] = kept
+            weights[f"{layer}.parametrizations.weight.original"] = torch.zeros(own.shape)
+            weights[f"{layer}.parametrizations.weight.original"][kept] = values.float()
+        return with_weights(facts["net"], weights)
 
 
 def as_matrix(layer, shape):

@@ -22,7 +22,8 @@ EVERY = 25  # frames from one checkpoint to the next
 
 class Followed(NamedTuple):
     """names: T frames. boxes: float64 (T, 4). confidence: (T,), nan at the first frame and at those that were skipped.
-    by: T times "truth", "upper", "lower" or "skipped". skipped: what could not be read, and why."""
+    by: T times "truth", "upper", "lower" or "skipped". skipped: what could not be read, and why,
+    and what is no frame at all."""
 
     names: list[str]
     boxes: np.ndarray
@@ -32,13 +33,13 @@ class Followed(NamedTuple):
 
 
 def frames_of(root):
-    """(Files, names of the frames in the order of their numbers); DataError for fewer than two."""
+    """(Files, names of the frames in the order of their numbers, what is left out); DataError for fewer than two."""
     files = open_files(user_path(root))
-    names, _ = files.pictures()
+    names, left_out = files.pictures()
     names.sort(key=lambda name: [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)])
     if len(names) < 2:
         raise DataError(f"{root}: {len(names)} frames; a video has two or more pictures in one folder or archive")
-    return files, names
+    return files, names, left_out
 
 
 def follow_frames(net, root, box, checkpoint, seed=0, progress=True, every=EVERY):
@@ -48,7 +49,7 @@ def follow_frames(net, root, box, checkpoint, seed=0, progress=True, every=EVERY
     the result discards it. A frame that cannot be read keeps the last box. DataError: the box, the first frame, a frame
     of another size, a checkpoint of another run.
     """
-    files, names = frames_of(root)
+    files, names, left_out = frames_of(root)
     facts = {"frames": fingerprint(files.root), "box": [float(v) for v in box], "seed": seed, "net": net_hash(net)[:16]}
     first = decode(files.read_one(names[0]), names[0])
     check_box(box, first)
@@ -69,7 +70,7 @@ def follow_frames(net, root, box, checkpoint, seed=0, progress=True, every=EVERY
                 if len(boxes) % every == 0:
                     _save(checkpoint, tracker, boxes, confidence, by, facts)
     skipped = [_reason(files, name) for name, who in zip(names, by, strict=True) if who == "skipped"]
-    return Followed(names, np.stack(boxes), np.array(confidence), by, skipped)
+    return Followed(names, np.stack(boxes), np.array(confidence), by, [*left_out, *skipped])
 
 
 @contextmanager
@@ -106,21 +107,19 @@ def _reason(files, name):
 def _save(path, tracker, boxes, confidence, by, facts):
     found, more = tracker.state()
     found |= {"boxes": torch.as_tensor(np.stack(boxes)), "confidence": torch.as_tensor(np.array(confidence))}
-    tensors.save(path, found, facts | {"tracker": more, "by": by})
+    tensors.save_state(path, found, facts | {"tracker": more, "by": by})
 
 
 def _resume(path, net, facts):
-    found, stored = tensors.load(path)
+    found, stored = tensors.load_state(path)
     for key, value in facts.items():
         if stored.get(key) != value:
             raise DataError(f"{path}: of other {key}; delete it to start anew, or choose another --out")
     try:
         tracker = Tracker.resumed(net, found, stored["tracker"])
         boxes, confidence, by = list(found["boxes"].numpy()), found["confidence"].tolist(), list(stored["by"])
-        if not len(boxes) == len(confidence) == len(by) >= 1:
-            raise ValueError
-    except (LookupError, RuntimeError, TypeError, ValueError, AttributeError):
-        raise DataError(f"{path}: damaged or of another version; delete it to start anew") from None
+    except (LookupError, RuntimeError):
+        raise DataError(f"{path}: of another version; delete it to start anew") from None
     return tracker, boxes, confidence, by
 
 

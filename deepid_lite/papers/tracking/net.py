@@ -1,8 +1,5 @@
 """The net whose maps are followed: four shared convolutions that learn people, or attributes, from faces on clutter."""
 
-from importlib import resources
-from pathlib import Path
-
 import numpy as np
 import torch
 from PIL import Image
@@ -10,6 +7,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from deepid_lite.errors import DataError
+from deepid_lite.files import shipped
 from deepid_lite.nets.batches import FaceBatches, fingerprint
 from deepid_lite.nets.deepid import ARCHITECTURES, build, load_net, to_input
 from deepid_lite.nets.training import fit
@@ -107,11 +105,8 @@ def train(images, targets, recipe, folder, device=None):
 
 def load_tracking_net(path=None):
     """A net that `save_net` wrote -> TrackingNet; None: the shipped one, of drawn people."""
-    path = path or Path(str(resources.files("deepid_lite") / "shipped" / "tracking.safetensors"))
-    net, _ = load_net(path)
-    if not isinstance(net, TrackingNet):
-        raise DataError(f"{path}: {type(net).__name__}, no TrackingNet; train one with papers.tracking.net.train")
-    return net
+    path = path or shipped("tracking.safetensors")
+    return load_net(path, TrackingNet)[0]
 
 
 def region(box):
