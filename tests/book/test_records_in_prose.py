@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
+import deepid_lite.papers.canonical
 import deepid_lite.papers.multiview
 import deepid_lite.papers.relational  # noqa: F401 - they register their claims
 from deepid_lite.papers.attributes import study as attributes
@@ -200,6 +201,22 @@ def test_what_chapter_19_says_of_rows():
         strict=True)}  # fmt: skip
     widest = sorted(gap, key=gap.get)[-4:]
     assert {"Smiling", "Mouth_Slightly_Open"} <= set(widest) and gap["Male"] < 2
+
+
+def test_what_chapter_16_says_of_photographs():
+    """The chosen picture is the weaker target there: behind LBP, the pixels and the name."""
+    record = load_result("canonical_photographs")
+    mean = {name: found["mean"][0] for name, found in record["verification"].items()}
+    assert 6.5 < mean["LBP"] - mean["FIP"] < 7.5 and 3.5 < mean["identification"] - mean["FIP"] < 4.5
+    assert mean["raw"] > mean["FIP"] and abs(mean["net of drawn people"] - mean["untrained"]) < 0.5
+    umist = {name: found["mean"][0] for name, found in record["umist"].items()}
+    assert umist["FIP"] < umist["LBP"] and umist["FIP"] < umist["identification"]
+    drawn = {name: found["error"] for name, found in record["pictures"].items()}
+    assert drawn["FIP"][2] < drawn["mean frontal face"][1] and drawn["FIP"][2] < drawn["the input"][1]
+    assert record["pictures"]["FIP"]["right"][0] < 1
+    answers = {name: judge("reference", claims=[CLAIMS[name]])[0].more for name in ("F6", "F7", "F8", "F9", "F10")}
+    assert answers == {"F6": "no", "F7": "no", "F8": "yes", "F9": "yes", "F10": "no"}
+    assert record["recipe"]["epochs"] * (record["images"]["learn"] // record["recipe"]["batch_size"]) == 1275, "steps"
 
 
 def test_what_chapter_17_says_of_time():
