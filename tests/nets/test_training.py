@@ -322,10 +322,10 @@ def test_two_runs_in_one_folder_are_one_too_many(tmp_path):
 
 
 def test_weights_of_another_architecture_get_one_line(tmp_path, stopped):
-    with pytest.raises(DataError, match="checkpoint.safetensors: conv1.bias is missing"):
+    with pytest.raises(DataError, match="checkpoint.safetensors: .*conv1.bias is missing"):
         load_net(stopped / "checkpoint.safetensors")
     save(tmp_path / "other", {"x": torch.zeros(1)}, {})
-    with pytest.raises(DataError, match="net description"):
+    with pytest.raises(DataError, match="no 'net' in it"):
         load_net(tmp_path / "other")
 
 
