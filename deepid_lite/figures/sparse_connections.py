@@ -11,6 +11,7 @@ GRID = ("dense", "76 %", "26 %", "12 %")
 CHOSEN_BY = {
     "none": "all, trained as long", "dense": "all", "12 %": "correlation (paper)", "strongest": "strongest only",
     "magnitude": "largest weights", "random": "random", "scratch": "paper's mask, from scratch",
+    "dense first": "the same, dense first",
 }  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def _over_density(ax, study):
     longer = accuracies(study, "none").mean()
     ax.axhline(longer, color=COLOURS[1], linestyle="--", linewidth=1.2, label="dense, trained as long")
     ax.set(xscale="log", xlabel="weights that are left (%)", ylabel="accuracy (%)")
-    ax.set_xticks(x, [name.replace(" %", "") if name != "dense" else "100" for name in GRID], fontsize=7)
+    ax.set_xticks(x, [f"{value:.0f}" for value in x], fontsize=7)
     ax.minorticks_off()
 
 
