@@ -183,6 +183,18 @@ def test_what_chapter_18_says_of_cuts_and_choices():
     assert all(1.5 < time["dense"] / time["sparse"] < 4 for time in times), "a factor of two to three, not eight"
 
 
+def test_what_chapter_18_says_of_photographs():
+    """The largest weights stay within about a point of the dense net; the paper's choice loses seven."""
+    record = load_result("sparse_connections")
+    mean = {name: found[0] for name, found in record["accuracy"].items()}
+    named = {name: np.mean([run[name]["named"] for run in record["runs"]]) for name in mean}
+    assert 0.5 < mean["none"] - mean["magnitude"] < 1.5 and 6.5 < mean["dense"] - mean["12 %"] < 7.5
+    assert mean["dense"] - mean["76 %"] > (mean["dense"] - mean["12 %"]) / 2, "more than half in the upper layers"
+    assert abs(named["magnitude"] - 5 / 6) < 0.02 and 0.45 < named["12 %"] < 0.55
+    answers = [verdict.more for verdict in judge("reference", claims=sparse.CLAIMS)]
+    assert answers == ["no", "no", "inconclusive", "inconclusive", "no", "no"]
+
+
 def test_what_chapter_19_says_of_rows():
     """From scratch is best at both scales, the untrained net is at the slide's 83 %, two claims of five hold."""
     for scale, a4 in (("reference", "inconclusive"), ("lite", "yes")):
