@@ -847,7 +847,7 @@ def test_attributes_of_any_name_come_back_from_the_cache(tmp_path):
 def test_what_is_left_out_is_named_each_time(tmp_path, caplog):
     files = crowd(20) | {
         "p00/phone.heic": b"\0\0\0\x18ftypheic",
-        "p01/x.jfif": encode(Image.new("RGB", (9, 9)), "JPEG"),
+        "p01/x.jfif": encode(Image.new("RGB", (20, 20)), "JPEG"),
     }
     root = _written(tmp_path / "set", files)
     os.mkfifo(root / "p02" / "pipe.png")
