@@ -117,10 +117,9 @@ def as_json(content):
 
 def read_json(path, remedy):
     """The dict in a JSON file; DataError, ending with the remedy, where there is none or it is damaged."""
+    stored = read_bytes(path, remedy)
     try:
-        content = json.loads(read_bytes(path, remedy).decode())
-    except DataError:
-        raise
+        content = json.loads(stored.decode())
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path}: not valid JSON ({str(error)[:80]}); {remedy}") from None
     if not isinstance(content, dict):
