@@ -57,3 +57,12 @@ def split_people(labels, seed=1):
 def renumber(labels):
     """Labels as 0..P-1 without gaps, in the same order."""
     return np.unique(labels, return_inverse=True)[1].astype(np.int64)
+
+
+def place_among(labels):
+    """The place of each image among its person's, from 0, in the order in which they come: int (N,)."""
+    order = np.argsort(labels, kind="stable")
+    counts = np.bincount(labels)
+    place = np.empty(len(labels), int)
+    place[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    return place

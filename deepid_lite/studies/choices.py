@@ -8,7 +8,7 @@ LFW is not looked at.
 
 import numpy as np
 
-from deepid_lite.faces.splits import renumber
+from deepid_lite.faces.splits import place_among, renumber
 from deepid_lite.registry import study
 from deepid_lite.verification.metrics import verify
 from deepid_lite.verification.pairs import make_pairs, pairs_a_fold
@@ -32,10 +32,7 @@ def choices(setup, shares=(2, 5)):
     features, faces = setup.features("held_out"), setup.held_out
     source = np.asarray(faces.attributes.get("source", np.zeros(len(faces), "U1")), str)
     small, celeba = np.isin(source, SMALL), np.char.startswith(source, "celeba")
-    order = np.argsort(faces.labels, kind="stable")
-    few = np.empty(len(faces), bool)
-    few[order] = np.arange(len(faces)) - np.searchsorted(faces.labels[order], faces.labels[order]) < FEW
-    every = np.ones_like(small)
+    few, every = place_among(faces.labels) < FEW, np.ones_like(small)
 
     def of(share, kinds, most=None):
         return {

@@ -173,10 +173,7 @@ def method_features(setup, part, rows, with_lbp=True, seed=0):
 
 def of_everybody(labels, most):
     """Rows of `most` images at most, of every person as many as come to that: labels (N,) -> int (M,), rising."""
-    order = np.argsort(labels, kind="stable")
-    counts = np.bincount(labels)
-    place = np.empty(len(labels), int)  # of an image among its person's
-    place[order] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)
+    counts, place = np.bincount(labels), splits.place_among(labels)
     each = max((m for m in range(1, counts.max() + 1) if np.minimum(counts, m).sum() <= most), default=1)
     return np.flatnonzero(place < each)
 
