@@ -22,27 +22,38 @@ class FaceBatches:
 
     def __init__(self, images, labels, recipe, shape, data_hash=None):
         check_images(images, labels, shape)
-        self.recipe, self.shape, self.labels = recipe, shape, labels
+        self.recipe, self.shape, self.rows = recipe, shape, BatchRows(labels, recipe)
         self.fingerprint = fingerprint(images, labels, data_hash)
         self.pixels = torch.as_tensor(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
         self.people = torch.as_tensor(np.array(labels, np.int64))
-        self.order = (None, None)  # epoch and order, of the last step
 
     def __len__(self):
-        return len(self.labels) // self.recipe.batch_size
+        return len(self.rows)
 
     def __call__(self, step, device):
-        epoch, place = divmod(step, len(self))
-        if self.order[0] != epoch:
-            order = epoch_order(self.labels, self.recipe.images_per_person, self.recipe.seed, epoch)
-            self.order = (epoch, torch.as_tensor(order))
         # the images lie on the device as bytes, and a batch is augmented there
         self.pixels, self.people = self.pixels.to(device), self.people.to(device)
-        size = self.recipe.batch_size
-        batch = self.order[1][place * size : (place + 1) * size].to(device)
+        batch = torch.as_tensor(self.rows(step)).to(device)
         draws = torch.Generator().manual_seed(step_seed(self.recipe.seed, step))
         x = augment(self.pixels[batch], self.shape, self.recipe.vary, draws)
         return x.contiguous(memory_format=torch.channels_last), self.people[batch]
+
+
+class BatchRows:
+    """step -> rows (B,) of its images, in the order that `epoch_order` draws for its epoch. len: steps of an epoch."""
+
+    def __init__(self, labels, recipe):
+        self.labels, self.recipe, self.size = labels, recipe, recipe.batch_size
+        self.order = (None, None)  # epoch and order, of the last step
+
+    def __len__(self):
+        return len(self.labels) // self.size
+
+    def __call__(self, step):
+        epoch, place = divmod(step, len(self))
+        if self.order[0] != epoch:
+            self.order = epoch, epoch_order(self.labels, self.recipe.images_per_person, self.recipe.seed, epoch)
+        return self.order[1][place * self.size :][: self.size]
 
 
 def step_seed(seed, step, stream=0):
@@ -67,8 +78,7 @@ def fingerprint(images, labels, data_hash=None):
 
 
 def epoch_order(labels, images_per_person, seed, epoch):
-    """The order (N,) of one epoch: each image once, images of one person side by side in groups of
-    `images_per_person`.
+    """The order (N,) of one epoch: each image once, those of one person side by side in groups of `images_per_person`.
 
     A batch drawn at random from thousands of people would hold almost no two images of one person, and the
     verification signal would see no positive pair. Groups are shuffled, and so are the images of each person.

@@ -10,7 +10,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from deepid_lite.files import replacing
-from deepid_lite.nets.batches import epoch_order, fingerprint, step_seed
+from deepid_lite.nets.batches import BatchRows, fingerprint, step_seed
 from deepid_lite.nets.deepid import ARCHITECTURES, build, map_sizes, net_hash, to_input
 from deepid_lite.nets.layers import LocallyConnected2d
 from deepid_lite.nets.losses import Verification
@@ -134,16 +134,13 @@ class StoredMaps:
     def __init__(self, maps, labels, recipe, data_hash):
         self.maps, self.labels, self.recipe = maps, np.asarray(labels, np.int64), recipe
         self.fingerprint = fingerprint(maps[0], labels, data_hash)
-        self.order = (None, None)  # epoch and order, of the last step
+        self.rows = BatchRows(self.labels, recipe)
 
     def __len__(self):
-        return len(self.labels) // self.recipe.batch_size
+        return len(self.rows)
 
     def __call__(self, step, device):
-        epoch, place = divmod(step, len(self))
-        if self.order[0] != epoch:
-            self.order = epoch, epoch_order(self.labels, self.recipe.images_per_person, self.recipe.seed, epoch)
-        rows = np.sort(self.order[1][place * self.recipe.batch_size :][: self.recipe.batch_size])
+        rows = np.sort(self.rows(step))
         mirrored = np.random.default_rng(step_seed(self.recipe.seed, step)).integers(0, 2, len(rows))
         x = torch.as_tensor(self.maps[mirrored, rows]).to(device).float()
         return x.contiguous(memory_format=torch.channels_last), torch.as_tensor(self.labels[rows]).to(device)
