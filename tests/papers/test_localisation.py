@@ -1,5 +1,6 @@
 """Localisation: scenes, squares found by hand, training, the locator's file, the study and its figures."""
 
+import dataclasses
 import io
 import json
 import re
@@ -380,3 +381,13 @@ def test_photographs_are_split_by_people_and_wrong_boxes_left_out(wild):
     (wild / "celeba_labels" / "list_attr_celeba.txt").write_text(f"1\n{' '.join(CELEBA_ATTRIBUTES)}\nx.jpg" + " 1" * 40)
     with pytest.raises(DataError, match="0 pictures with all attributes; put list_attr_celeba.zip into"):
         read_photographs(wild)
+
+
+def test_drawn_scenes_and_photographs_train_in_one_folder(data, wild):
+    """Both scales by one command after the other, as the nets of either would be of another data to the other."""
+    few = {"seeds": (0,), "counts": (1,), "epochs": 1, "batch_size": 4, "lr": 0.01}
+    lite = small_setup()
+    study.localisation(lite, data, wild / "runs", net=NET, **few)
+    real = dataclasses.replace(lite, name="reference", root=wild)
+    found = study.localisation(real, None, wild / "runs", net=NET | {"labels": 40}, **few)
+    assert "40 attributes" in found["recall"]

@@ -66,11 +66,11 @@ def localisation(setup, data=None, folder="runs/localisation", seeds=SEEDS, coun
         )
     recipe, n = read_recipe("localisation", **changes), data.train.attributes.shape[1]
     counts = [count for count in counts if count < n] + [n]
-    found, where, orders = {}, {}, []
+    found, where, orders, folder = {}, {}, [], Path(folder) / setup.name
     for seed in seeds:
         order = _order(seed, data)
         orders.append(order.tolist())
-        for name, net in _nets(data, dataclasses.replace(recipe, seed=seed), Path(folder) / f"{seed}", order, counts):
+        for name, net in _nets(data, dataclasses.replace(recipe, seed=seed), folder / f"{seed}", order, counts):
             maps = [responses(net, part.images) for part in data[1:]]
             found.setdefault(name, []).append(_measured(data, *maps))
             where.setdefault(name, []).append(in_the_face(maps[1], data.test.boxes))
@@ -232,7 +232,7 @@ def _colours(images, bins):
     return (r * bins + g) * bins + b
 
 
-def shipped_locator(folder="runs/localisation"):
+def shipped_locator(folder="runs/localisation/lite"):
     """What `deepid locate` uses: the first net of the study that was told all attributes, read or trained."""
     data, recipe = draw_data(), read_recipe("localisation")
     told = data.train.attributes[:, _order(recipe.seed, data)]
