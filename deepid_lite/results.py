@@ -117,6 +117,6 @@ def markdown_table(header: list[str], rows: list[list], caption: str = "") -> st
 
 def _is_numbers(cells):
     """Whether a column holds numbers, with or without a unit, an error or a gap, and nothing else."""
-    number = re.compile(r"[-+−]?[\d.,]+(e[-+]?\d+)?( ?(%|K|M|px|nats|points))?( ± [\d.]+( ?%)?)?")
+    number = re.compile(r"[-+−]?[\d.,]+(e[-+]?\d+)?( ?(%|×|K|M|px|nats|points))?( ± [\d.]+( ?%)?)?")
     filled = [cell for cell in cells if cell not in ("", "-", "–")]
     return bool(filled) and all(number.fullmatch(cell) for cell in filled)

@@ -92,7 +92,7 @@ def _fold(row: str):
             for match in re.finditer(kind, bare[: COLUMNS + 1])
             if depths[match.start()]
         ]
-        if not places:  # nothing to break: the page's style folds it
+        if not places:  # nothing to break: the style folds it, or scrolls on a phone
             yield row
             return
         place = -min(places)[2]

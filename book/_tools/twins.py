@@ -44,7 +44,7 @@ BOXES = {
 }
 PYTHON_ROLES = {f"py:{kind}" for kind in ("mod", "func", "class", "meth", "attr", "data", "exc")}
 MARK = "\0"  # stands around the title of a solution with code, and doubled at its end
-CODE_TAGS = {"setup", "hide-input", "hide-output", "remove-output", "raises-exception", "full-width"}
+CODE_TAGS = {"setup", "hide-input", "hide-output", "remove-output", "raises-exception", "full-width", "printed-table"}
 # One pass over running text; what stands first wins, so that nothing inside code or mathematics is touched.
 INLINE = re.compile(
     r"\{(?P<role>[a-zA-Z][\w:-]*)\}(?P<ticks>`+)(?P<body>.+?)(?P=ticks)(?!`)"

@@ -18,6 +18,7 @@ import book_source  # noqa: E402
 import build  # noqa: E402
 import deepid_book  # noqa: E402
 import previews  # noqa: E402
+import typography  # noqa: E402
 from accessible import mend  # noqa: E402
 from book_source import chapters, figure_of, notebooks, pieces, read_chapter, reading_minutes, repository, setup_cell  # noqa: E402
 from questions import read_questions  # noqa: E402
@@ -306,6 +307,15 @@ def test_a_page_is_described_by_its_first_sentences():
     assert previews.shorten(text).startswith("Nobody told it about hats. Sun et al. looked inside. It is long.")
     assert len(previews.shorten(text)) <= previews.LENGTH and previews.shorten(text).endswith("long.")
     assert len(previews.shorten("word " * 100)) == previews.LENGTH and previews.shorten("word " * 100).endswith("…")
+
+
+def test_a_line_does_not_break_before_a_unit_or_beside_a_formula():
+    line = nodes.paragraph("", "", nodes.Text("92.4 ± 0.4 % ("), nodes.math("", "x"), nodes.Text("), 5 % of "))
+    line += [nodes.math("", "y"), nodes.Text(" and "), nodes.literal("", "", nodes.Text("50 % 3"))]
+    typography.keep_together(None, line, "page")
+    assert line.astext() == "92.4\u00a0±\u00a00.4\u00a0% (x), 5\u00a0% of y and 50 % 3"
+    boxes = [box.astext() for box in line.findall(nodes.inline) if "bound" in box["classes"]]
+    assert boxes == ["(x),"] and [one.astext() for one in line.findall(nodes.math)] == ["x", "y"]
 
 
 def test_docstrings_become_text():
