@@ -289,6 +289,25 @@ def test_ctrl_c_is_one_line_even_while_modules_are_loaded(place, seconds, words)
     assert started.returncode == 130 and len(lines) == 1 and "interrupted; " in lines[0]
 
 
+def test_ctrl_c_is_taken_before_much_is_loaded():
+    program = """if True:
+        import os, signal, sys
+        def taken(number, handler):
+            print(len({"numpy", "tempfile", "typer", "torch"} & set(sys.modules)), flush=True)
+            handler(number, sys._getframe())
+        signal.signal = taken
+        from deepid_lite.__main__ import main
+        try:
+            main()
+        except KeyboardInterrupt:
+            print("an exception, which main turns into a line")
+        exec(compile("main()", "<frozen importlib._bootstrap>", "exec"))
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["0", "an exception, which main turns into a line", "0"]
+    assert (done.returncode, done.stderr) == (130, "deepid: interrupted; the same command starts again\n")
+
+
 def test_a_reader_that_has_enough_is_no_fault(place):
     words = [sys.executable, "-m", "deepid_lite", "regions", "list", "--pool"]
     read, write = os.pipe()
