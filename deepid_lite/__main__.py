@@ -21,7 +21,7 @@ def _run():
 
 
 def _interrupted(number, frame):
-    """Ctrl-C: an exception; but the end at once while a module is loaded, as torch's C++ aborts at an exception there."""
+    """Ctrl-C: an exception, but the end at once while a module is loaded: torch's C++ aborts at an exception there."""
     while frame:
         if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
             os.write(2, b"deepid: interrupted; the same command starts again\n")

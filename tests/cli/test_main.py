@@ -61,6 +61,7 @@ def refused(done):
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("user")
     write_people(folder / "faces", 16, 6)
+    write_people(folder / "few", 12, 2)
     (folder / "small.toml").write_text(RECIPE)
     return folder
 
@@ -179,6 +180,11 @@ def test_a_mistake_is_one_line(place, words, said):
     if "cuda" in words and __import__("torch").cuda.is_available():
         pytest.skip("this machine has a GPU")
     assert said in refused(deepid(*words, folder=place))
+
+
+def test_too_few_people_are_told_before_the_training(place):
+    said = refused(deepid("train", "--data", "few", "--preset", "small.toml", "--out", "none", folder=place))
+    assert "few: 12 people, of whom 1 held out" in said and not (place / "none").exists()
 
 
 def test_an_empty_folder_and_a_path_that_is_no_archive(place):
