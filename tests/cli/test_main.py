@@ -14,7 +14,7 @@ from PIL import Image
 from samples import write_people
 
 from deepid_lite import __version__
-from deepid_lite.cli.checks import check_output
+from deepid_lite.cli.checks import check_output, check_outputs
 from deepid_lite.cli.faults import exit_code, explain, resumable
 from deepid_lite.errors import DataError
 
@@ -349,6 +349,17 @@ def test_an_output_takes_no_input_away(tmp_path):
     check_output(table, tmp_path / "faces")
     check_output(tmp_path / "faces" / "p0" / "new.png", tmp_path / "faces")
     check_output(picture, tmp_path / "other")
+
+
+def test_two_outputs_are_two_files(tmp_path):
+    (tmp_path / "link").symlink_to("a.png")
+    for other in (tmp_path / "a.png", tmp_path / "b" / ".." / "a.png", tmp_path / "link"):
+        with pytest.raises(DataError, match="of its own"):
+            check_outputs((tmp_path / "a.png", None, other), None)
+    check_outputs((tmp_path / "a.png", tmp_path / "b.png", None, None))
+    (tmp_path / "a.png").touch()
+    with pytest.raises(DataError, match="reads it"):
+        check_outputs((None, tmp_path / "link"), tmp_path)
 
 
 def test_an_output_that_cannot_be(tmp_path):
