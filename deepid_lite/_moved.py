@@ -3,7 +3,6 @@
 import importlib
 import sys
 import warnings
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -95,7 +94,7 @@ RENAMED = {
 }
 
 
-class _OldNames(MetaPathFinder, Loader):
+class _OldNames:
     """Gives the module under its old name; where it was divided or names changed, one that knows where to look."""
 
     def find_spec(self, name, path=None, target=None):

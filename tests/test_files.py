@@ -1,5 +1,6 @@
 """Files are whole or not there; JSON is JSON everywhere."""
 
+import errno
 import json
 import os
 import stat
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from deepid_lite import files, tensors
 from deepid_lite.errors import DataError
 from deepid_lite.files import as_json, read_bytes, read_json, replacing, write_json
 
@@ -105,6 +107,23 @@ def test_a_file_that_is_missing_or_unreadable_is_not_called_damaged(tmp_path):
         read_json(tmp_path / "none.json", "restore it")
     with pytest.raises(DataError, match="cannot be read .it is a folder"):
         read_json(tmp_path, "restore it")
+
+
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_what_the_system_does_not_give_is_not_called_damaged(tmp_path, monkeypatch, number):
+    def closed(path, mode):  # root may open everything
+        raise OSError(number, os.strerror(number), str(path))
+
+    write_json(tmp_path / "a.json", {})
+    tensors.save(tmp_path / "a.safetensors", {}, {})
+    monkeypatch.setattr(files, "open", closed, raising=False)
+    for read in (
+        lambda: read_json(tmp_path / "a.json", "ask its owner"),
+        lambda: tensors.load(tmp_path / "a.safetensors"),
+    ):
+        with pytest.raises(DataError, match="cannot be read") as caught:
+            read()
+        assert os.strerror(number) in str(caught.value) and "delete" not in str(caught.value)
 
 
 def test_a_pipe_or_a_device_is_not_read(tmp_path):

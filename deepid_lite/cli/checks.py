@@ -30,6 +30,14 @@ def check_output(path, *inputs):
             raise DataError(f"{path}: the command reads it (from {source}); choose another place")
 
 
+def check_outputs(paths, *inputs):
+    """`check_output` of each, and DataError where two of them are one file."""
+    for place, path in enumerate(paths):
+        check_output(path, *inputs)
+        if path and any(other and os.path.realpath(other) == os.path.realpath(path) for other in paths[:place]):
+            raise DataError(f"{path}: two outputs of the command; give each a file of its own")
+
+
 def _takes_files(folder):
     try:
         tempfile.TemporaryFile(dir=folder).close()

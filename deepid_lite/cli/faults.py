@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import sys
 import traceback
 from contextlib import contextmanager, suppress
@@ -79,22 +78,6 @@ def explain(error):
             remedy, code = "check the path and its rights", 2
         return f"{error.filename or 'the system'}: {error.strerror}; {remedy}", code
     return f"{type(error).__name__}: {text[:300]}; set DEEPID_TRACEBACK=1 to see where", 1
-
-
-def end_at_ctrl_c_while_loading():
-    """Let Ctrl-C end the program at once while a module is loaded: torch's C++ aborts at an exception there."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a shell's & ignores Ctrl-C
-        signal.signal(signal.SIGINT, _interrupted)
-
-
-def _interrupted(number, frame):
-    while frame:
-        if frame.f_code.co_filename == "<frozen importlib._bootstrap>":
-            line, code = explain(KeyboardInterrupt())
-            os.write(2, f"deepid: {line}\n".encode())
-            os._exit(code)
-        frame = frame.f_back
-    raise KeyboardInterrupt
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 
 from deepid_lite import __version__
-from deepid_lite.cli.checks import check_output
+from deepid_lite.cli.checks import check_output, check_outputs
 from deepid_lite.cli.faults import resumable
 from deepid_lite.cli.output import printable, report, say
 from deepid_lite.cli.pictures import Json, attributes, locate
@@ -110,8 +110,7 @@ def train(
     if regions is not None and (ship or start):
         raise DataError("--ship, --start: they are for one net; leave --regions or them out")
     recipe = read_recipe(preset, epochs=epochs, batch_size=batch_size, seed=seed)
-    for path in (out / "model.safetensors", ship):
-        check_output(path, data, root, preset, start)
+    check_outputs((out / "model.safetensors", ship), data, root, preset, start)
     with resumable(out):
         if regions is None:
             train_model(data, root, recipe, out, device, ship, start=start)
@@ -173,8 +172,7 @@ def evaluate(
         raise DataError(f"--published {published}: LFW's curves; give --data lfw and --roc FILE as well")
     if roc:
         check_kind(roc)
-    for path in (json, roc):
-        check_output(path, model, data, root, pairs, errata, refit_on, published)
+    check_outputs((json, roc), model, data, root, pairs, errata, refit_on, published)
     curves = read_published(published) if published else None
     options = {"pairs": pairs, "errata": errata, "kind": kind, "frames": frames, "sampling": sampling}
     options |= {"pooling": pooling, "corrected": corrected or None}

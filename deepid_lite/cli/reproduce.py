@@ -94,8 +94,8 @@ def _check_writable(*paths):
             path.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryFile(dir=path.parent):
                 pass
-            if path.is_dir():
-                raise IsADirectoryError(0, "it is a folder")
+            if path.exists() and not path.is_file():
+                raise OSError(0, "it is no plain file")
         except OSError as error:
             raise DataError(f"{path}: cannot be written ({error.strerror}); choose another --out") from None
 

@@ -200,10 +200,10 @@ def _saved(path, width, digest):
     except DataError:
         raise
     except Exception:  # whatever a damaged file makes of zip and npy
-        raise DataError(f"{path}: no readable .npz with an array `features` (N, {width})") from None
+        raise DataError(f"{path}: no .npz with an array `features` (N, {width}); write one with numpy.savez") from None
     found = checked_features(found, f"{path}: features")
     if found.ndim != 2 or found.shape[1] != width or not len(found):
-        raise DataError(f"{path}: features {found.shape}, and this model makes (N, {width}), picture and flip")
+        raise DataError(f"{path}: features {found.shape}; give (N, {width}), picture and flip as the model makes them")
     if n_names != len(found) or np.ndim(names) != 1:
         raise DataError(f"{path}: {n_names} names, {np.shape(names)}, for {len(found)} faces; give one each")
     if made_by != digest:

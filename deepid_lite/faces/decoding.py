@@ -41,16 +41,19 @@ def decode(data, name):
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise BadImage(f"{name}: more than {MAX_PIXELS // 10**6} megapixels; scale it down") from error
+    except Image.UnidentifiedImageError as error:
+        raise BadImage(f"{name}: no picture that Pillow can read; save it as JPEG or PNG") from error
     except Exception as error:  # decoders raise almost anything when bytes are broken
-        reason = "no picture that Pillow can read" if isinstance(error, Image.UnidentifiedImageError) else error
-        raise BadImage(f"{name}: corrupt or truncated image ({reason_of(reason)})") from error
+        raise BadImage(f"{name}: corrupt or truncated image ({reason_of(error)}); save it again") from error
 
 
 def _to_rgb(image):
     if image.mode.startswith(("I", "F")):  # 16-bit grey or more; PIL's own conversion would clip it at 255
-        values = np.nan_to_num(np.asarray(image).astype(np.float64))
+        values = np.asarray(image).astype(np.float64)
         top = 65535 if image.mode[0] == "I" else 1 if values.max() <= 1 else 255
-        grey = np.clip(np.rint(values * (255 / top)), 0, 255).astype(np.uint8)
+        if not (values.min() >= 0 and values.max() <= top):  # NaN is neither
+            raise ValueError(f"not all values are from 0 to {top}")
+        grey = np.rint(values * (255 / top)).astype(np.uint8)
         return np.repeat(grey[..., None], 3, axis=2)
     if "transparency" in image.info or image.mode in ("RGBA", "LA", "PA", "La", "RGBa"):
         image = image.convert("RGBA")

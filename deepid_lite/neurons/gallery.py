@@ -217,7 +217,7 @@ def _header(db, path):
 
 
 def _count(db):
-    return db.execute("SELECT max(last) FROM appends").fetchone()[0] or 0
+    return max(db.execute("SELECT max(last) FROM appends").fetchone()[0] or 0, 0)
 
 
 def _insert(db, n, names, packed, fp16):

@@ -23,8 +23,8 @@ def export(gallery, path, form):
     if not len(gallery):
         raise DataError(f"{gallery.path}: the gallery is empty; there is nothing to export")
     for out in (path, names):
-        if out.exists() and out.samefile(gallery.path):
-            raise DataError(f"{out}: is the gallery itself; choose another place")
+        if out.exists() and (not out.is_file() or out.samefile(gallery.path)):
+            raise DataError(f"{out}: is the gallery itself, or no plain file; choose another place")
     with replacing(path) as part, replacing(names) as names_part:
         writers[form](part, gallery.codes)
         names_part.write_text("".join(f"{name}\n" for name in gallery.names), encoding="utf-8", newline="\n")

@@ -105,10 +105,10 @@ def judge(scale="reference", folder=None, claims=None):
     """
     claims = paper_claims() if claims is None else claims
     paths = {claim.study: _path(claim.study, scale, folder) for claim in claims if claim.ours}
-    if folder is not None and claims and not any(path.is_file() for path in paths.values()):
-        raise DataError(f"{Path(folder) / scale}: no results there; give the --out of deepid reproduce")
     remedy = "restore it with git" if folder is None else "compute it again with deepid reproduce"
-    records = {study: read_record(path, remedy) for study, path in paths.items() if path.is_file()}
+    records = {study: read_record(path, remedy) for study, path in paths.items() if path.is_symlink() or path.exists()}
+    if folder is not None and claims and not records:
+        raise DataError(f"{Path(folder) / scale}: no results there; give the --out of deepid reproduce")
     return [_judge(claim, scale, records.get(claim.study), paths.get(claim.study), remedy) for claim in claims]
 
 
@@ -117,7 +117,7 @@ def _path(study, scale, folder):
     if folder is None:
         return recorded(study, scale)
     of_ablation = Path(folder) / scale / study / "result.json"
-    return of_ablation if of_ablation.is_file() else Path(folder) / scale / f"{study}.json"
+    return of_ablation if of_ablation.exists() else Path(folder) / scale / f"{study}.json"
 
 
 def _judge(claim, scale, record, path, remedy):

@@ -31,7 +31,7 @@ class ImageAndFlip(nn.Module):
     def __init__(self, net, layers=(4,)):
         super().__init__()
         if missing := [layer for layer in layers if layer not in net.heads]:
-            raise DataError(f"layer {missing[0]}: this net has features on {', '.join(map(str, net.heads))}")
+            raise DataError(f"layer {missing[0]}: this net has features on {', '.join(map(str, net.heads))}; use these")
         self.net, self.layers = net, tuple(layers)
 
     def forward(self, pictures):

@@ -4,6 +4,9 @@ import re
 import sys
 from pathlib import Path
 
+import typer
+
+from deepid_lite.cli.main import app
 from deepid_lite.results import load_result
 from deepid_lite.verification.model import pretrained
 
@@ -60,3 +63,18 @@ def test_every_command_and_file_exists():
     for path in re.findall(r"\]\(([^)#:]+)\)|`(?!_build)([\w/]+\.\w+)`", README):
         places = [ROOT / (path[0] or path[1]), ROOT / "deepid_lite" / path[1]]
         assert any(place.exists() for place in places), path
+
+
+def test_every_command_that_a_page_names_exists_with_its_options():
+    deepid, seen = typer.main.get_command(app), 0
+    for place in (".", "book", "book/slides", "coursework", "data_scripts"):
+        for path in ROOT.glob(f"{place}/*.md"):
+            for text in re.findall(r"(?:^|`)deepid (\w[^\n`#]*)", path.read_text("utf-8"), re.M):
+                command, words = deepid, text.split()
+                while words and words[0] in getattr(command, "commands", {}):
+                    command = command.commands[words.pop(0)]
+                known = {name for option in command.params for name in option.opts}
+                unknown = [word for word in words if word[:2] == "--" and re.match(r"[\w-]+", word)[0] not in known]
+                assert not unknown and not (words and hasattr(command, "commands")), f"{path}: deepid {text}"
+                seen += 1
+    assert seen > 50

@@ -14,7 +14,7 @@ from PIL import Image
 from samples import write_people
 
 from deepid_lite import __version__
-from deepid_lite.cli.checks import check_output
+from deepid_lite.cli.checks import check_output, check_outputs
 from deepid_lite.cli.faults import exit_code, explain, resumable
 from deepid_lite.errors import DataError
 
@@ -61,6 +61,7 @@ def refused(done):
 def place(tmp_path_factory):
     folder = tmp_path_factory.mktemp("user")
     write_people(folder / "faces", 16, 6)
+    write_people(folder / "few", 12, 2)
     (folder / "small.toml").write_text(RECIPE)
     return folder
 
@@ -181,6 +182,11 @@ def test_a_mistake_is_one_line(place, words, said):
     assert said in refused(deepid(*words, folder=place))
 
 
+def test_too_few_people_are_told_before_the_training(place):
+    said = refused(deepid("train", "--data", "few", "--preset", "small.toml", "--out", "none", folder=place))
+    assert "few: 12 people, of whom 1 held out" in said and not (place / "none").exists()
+
+
 def test_an_empty_folder_and_a_path_that_is_no_archive(place):
     (place / "empty").mkdir(exist_ok=True)
     (place / "text.tar").write_text("no archive")
@@ -289,6 +295,25 @@ def test_ctrl_c_is_one_line_even_while_modules_are_loaded(place, seconds, words)
     assert started.returncode == 130 and len(lines) == 1 and "interrupted; " in lines[0]
 
 
+def test_ctrl_c_is_taken_before_much_is_loaded():
+    program = """if True:
+        import os, signal, sys
+        def taken(number, handler):
+            print(len({"numpy", "tempfile", "typer", "torch"} & set(sys.modules)), flush=True)
+            handler(number, sys._getframe())
+        signal.signal = taken
+        from deepid_lite.__main__ import main
+        try:
+            main()
+        except KeyboardInterrupt:
+            print("an exception, which main turns into a line")
+        exec(compile("main()", "<frozen importlib._bootstrap>", "exec"))
+    """
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert done.stdout.splitlines() == ["0", "an exception, which main turns into a line", "0"]
+    assert (done.returncode, done.stderr) == (130, "deepid: interrupted; the same command starts again\n")
+
+
 def test_a_reader_that_has_enough_is_no_fault(place):
     words = [sys.executable, "-m", "deepid_lite", "regions", "list", "--pool"]
     read, write = os.pipe()
@@ -324,6 +349,17 @@ def test_an_output_takes_no_input_away(tmp_path):
     check_output(table, tmp_path / "faces")
     check_output(tmp_path / "faces" / "p0" / "new.png", tmp_path / "faces")
     check_output(picture, tmp_path / "other")
+
+
+def test_two_outputs_are_two_files(tmp_path):
+    (tmp_path / "link").symlink_to("a.png")
+    for other in (tmp_path / "a.png", tmp_path / "b" / ".." / "a.png", tmp_path / "link"):
+        with pytest.raises(DataError, match="of its own"):
+            check_outputs((tmp_path / "a.png", None, other), None)
+    check_outputs((tmp_path / "a.png", tmp_path / "b.png", None, None))
+    (tmp_path / "a.png").touch()
+    with pytest.raises(DataError, match="reads it"):
+        check_outputs((None, tmp_path / "link"), tmp_path)
 
 
 def test_an_output_that_cannot_be(tmp_path):

@@ -1,6 +1,7 @@
 """`deepid reproduce`: one command for a result or a figure; results of other models, data or code are refused."""
 
 import json
+import os
 
 import matplotlib.pyplot as plt
 import pytest
@@ -88,7 +89,7 @@ def test_damaged_results_and_unknown_names_are_one_line(counted, tmp_path):
         reproduce.reproduce("regions", "huge", tmp_path)
 
 
-@pytest.mark.parametrize("place", ["file/below", "lite/count.json/", "lite/fig0.png/", "lite"])
+@pytest.mark.parametrize("place", ["file/below", "lite/count.json/", "lite/fig0.png/", "lite", "pipe"])
 def test_what_cannot_be_written_is_told_before_the_work(counted, tmp_path, place):
     out = tmp_path
     if place == "file/below":
@@ -96,6 +97,9 @@ def test_what_cannot_be_written_is_told_before_the_work(counted, tmp_path, place
         out = tmp_path / "file" / "below"
     elif place == "lite":
         (tmp_path / "lite").touch()
+    elif place == "pipe":  # a record is read again
+        (tmp_path / "lite").mkdir()
+        os.mkfifo(tmp_path / "lite" / "count.json")
     else:
         (tmp_path / place).mkdir(parents=True)
     with pytest.raises(DataError, match="cannot be written .*choose another --out"):

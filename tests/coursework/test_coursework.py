@@ -156,6 +156,7 @@ def test_archives_hold_what_grading_needs(built, name):
     with zipfile.ZipFile(archive) as zipped:
         files = set(zipped.namelist())
         script = zipped.read("run_otter.py").decode()
+        assert b"mamba env create" in (setup := zipped.read("setup.sh")) and b"playwright" not in setup
     ours = {"limits.py", "sandbox.py", "limit_cell.txt"}
     assert {"run_autograder", "run_otter.py", "setup.sh", "environment.yml"} | ours <= files
     assert "limits.grade" in script

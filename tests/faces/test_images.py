@@ -406,6 +406,16 @@ def test_float_tiff():
         assert np.array_equal(decode(encode(Image.fromarray(values), "TIFF"), "x")[..., 2], grey)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf, -1, 256, 1e30])
+@pytest.mark.parametrize("share", [1, 1000])
+def test_values_that_are_no_brightness_are_refused(value, share):
+    values = drawing()[..., 0].astype(np.float32)
+    values.flat[::share] = value
+    with pytest.raises(BadImage) as caught:
+        decode(encode(Image.fromarray(values), "TIFF"), "a/1.tiff")
+    one_line(caught, "a/1.tiff", "values are from 0 to")
+
+
 def test_cmyk():
     image = Image.fromarray(drawing())
     out = decode(encode(image.convert("CMYK"), "JPEG", quality=95), "x")
@@ -477,7 +487,7 @@ def test_bytes_that_are_no_picture_are_named():
     for data in (b"", b"hello", bytes(1000), eps, "Permission denied"):
         with pytest.raises(BadImage) as caught:
             decode(data, "a/1.jpg")
-        one_line(caught, "a/1.jpg")
+        one_line(caught, "a/1.jpg", "save it as JPEG or PNG" if isinstance(data, bytes) else data)
         assert "BytesIO" not in str(caught.value)
 
 

@@ -304,6 +304,12 @@ def test_damage_is_one_line(ten, damage):
     assert len(str(error.value).splitlines()) == 1 and str(ten.path) in str(error.value)
 
 
+def test_what_has_lost_its_place_is_not_searched(ten):
+    change(ten.path, "UPDATE appends SET last = -1")
+    with pytest.raises(DataError, match="damaged"):
+        Gallery.open(ten.path).search(ten.codes[:1], 1)
+
+
 def test_a_short_file_is_not_replaced_by_a_gallery(tmp_path):
     (tmp_path / "notes").write_text("x")
     for build in (Gallery.check_new, lambda path: Gallery.create(path, 64, "net", "abc")):

@@ -1,5 +1,6 @@
 """Codes of a gallery in the formats of other programs, which load them."""
 
+import os
 from pathlib import Path
 
 import numpy as np
@@ -92,11 +93,13 @@ def test_no_output_takes_the_place_of_the_gallery(ten, tmp_path, form):
 def test_what_cannot_be_exported_is_one_line_and_leaves_nothing(ten, tmp_path):
     empty = Gallery.create(tmp_path / "empty", 64, "net", "abc")
     (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")  # it has no place for the names beside it
     before = sorted(tmp_path.iterdir())
     for gallery, out, form, said in (
         (ten, tmp_path / "x", "csv", "csv"),
         (ten, ten.path / "x", "npy", "cannot be written"),
         (ten, tmp_path / "folder", "npy", "folder"),
+        (ten, tmp_path / "pipe", "npy", "no plain file"),
         (empty, tmp_path / "x", "npy", "empty"),
     ):
         with pytest.raises(DataError, match=said) as error:

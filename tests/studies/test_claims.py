@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -157,6 +158,15 @@ def test_a_record_that_cannot_be_judged_is_one_line_and_never_not_tested(tmp_pat
     with pytest.raises(DataError, match="made.json: ") as caught:
         judge("lite", tmp_path, [CLAIM])
     assert says in str(caught.value) and "deepid reproduce" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: os.symlink("nowhere", path)])
+def test_what_stands_in_the_place_of_a_record_is_one_line_and_never_not_tested(tmp_path, make):
+    (tmp_path / "lite").mkdir()
+    make(tmp_path / "lite" / "made.json")
+    with pytest.raises(DataError, match="made.json: (cannot be read|no such file)") as caught:
+        judge("lite", tmp_path, [CLAIM])
+    assert "deepid reproduce" in str(caught.value) and "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("claim, scale", RECORDED, ids=lambda v: getattr(v, "name", v))
