@@ -314,3 +314,24 @@ def test_docstrings_become_text():
     assert lines[0] == r"Returns \ ``x``\  and \*args, a\|b\_ ."
     assert lines[2] == "| \u00a0\u00a0\\1. kept" and lines[5] == "| \\- item"
     assert lines[7] == r"\ *Not*\  \ *so?*\ , a \* b"
+
+
+def test_the_api_shows_a_commands_options_without_their_help():
+    from deepid_lite.cli.main import train
+
+    shown, returns = deepid_book.readable_signature(
+        None, "function", "deepid_lite.cli.main.train", train, None, "(x)", None
+    )
+    assert "Annotated" not in shown and "Path" not in shown and shown.startswith("(data=") and returns is None
+    assert (
+        deepid_book.readable_signature(None, "function", "deepid_lite.nets.training.fit", train, None, "(x)", None)
+        is None
+    )
+
+
+def test_the_api_leaves_out_what_python_says_of_a_field():
+    from collections import namedtuple
+
+    field = namedtuple("Row", "name").name
+    assert deepid_book.no_numbered_fields(None, "attribute", "name", field, False, None)
+    assert deepid_book.no_numbered_fields(None, "function", "escape", deepid_book.escape, False, None) is None
