@@ -335,3 +335,18 @@ def test_the_api_leaves_out_what_python_says_of_a_field():
     field = namedtuple("Row", "name").name
     assert deepid_book.no_numbered_fields(None, "attribute", "name", field, False, None)
     assert deepid_book.no_numbered_fields(None, "function", "escape", deepid_book.escape, False, None) is None
+
+
+def test_handouts_name_sections_that_the_chapters_have():
+    headings = {}
+    for path in BOOK.glob("[0-9]*.md"):
+        found = re.findall(r"^#{1,4} (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        headings[int(path.name[:2])] = found
+    named = []
+    for path in (ROOT / "coursework").glob("ps*/*.md"):
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        for chapter, *title in re.findall(r'[Cc]hapter (\d+), (?:\*([^*]+)\*|"([^"]+)")', text):
+            named.append((path.name, int(chapter), "".join(title)))
+    assert len(named) > 10
+    for handout, chapter, title in named:
+        assert any(heading.startswith(title) for heading in headings[chapter]), f"{handout}: chapter {chapter}, {title}"
