@@ -13,6 +13,7 @@
 import ast
 import hashlib
 import importlib.util
+import inspect
 import re
 import shutil
 from pathlib import Path
@@ -180,6 +181,19 @@ def escape(row: str) -> str:
     return re.sub(r"^(\s*)([-+=.~^#]|\d+[.)]|\(\w+\))", r"\1\\\2", text)
 
 
+def readable_signature(app, what, name, obj, options, signature, returns):
+    """A command's options as name=default: typer keeps their help in the annotations, which nobody can read here."""
+    if signature and name.startswith("deepid_lite.cli."):
+        plain = [part.replace(annotation=part.empty) for part in inspect.signature(obj).parameters.values()]
+        return re.sub(r"PosixPath\(('[^']*')\)", r"\1", str(inspect.Signature(plain))), returns
+    return None
+
+
+def no_numbered_fields(app, what, name, obj, skip, options):
+    """A named tuple's fields stand in its signature; "Alias for field number 0" adds nothing to them."""
+    return True if (getattr(obj, "__doc__", "") or "").startswith("Alias for field number") else None
+
+
 ROOMS = ("faces", "nets", "verification", "neurons", "papers", "studies", "figures", "cli")
 
 
@@ -232,6 +246,8 @@ def setup(app):
     app.connect("html-page-context", own_scripts_only, priority=900)
     app.connect("source-read", list_modules)
     app.connect("autodoc-process-docstring", plain_docstring)
+    app.connect("autodoc-process-signature", readable_signature)
+    app.connect("autodoc-skip-member", no_numbered_fields)
     app.connect("env-check-consistency", plain_captions)
     app.connect("doctree-resolved", caption_tables)
     app.connect("doctree-resolved", define_terms)

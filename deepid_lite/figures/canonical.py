@@ -40,7 +40,7 @@ def chosen(result, reference=None):
     """
     panels = [(result, "lite: drawn people", "yaw, without its sign (degrees)")]
     if reference is not None:
-        panels.append((reference, "reference: photographs", "offset of the nose (% of the eyes' distance)"))
+        panels.append((reference, "reference: photographs", "offset of the nose (% of eyes' distance)"))
     fig, axes = plt.subplots(1, len(panels), figsize=(7, 2.4), squeeze=False, sharey=True, layout="constrained")
     names = list(result["chosen"])
     for ax, (record, title, label) in zip(axes[0], panels, strict=True):

@@ -30,7 +30,8 @@ def figure_density(result, reference=None):
         _over_choices(right, study)
         right.margins(y=0.12)
         left.set_title(study["scale"], fontsize=9, weight="bold")
-    fig.legend(*rows[0][0].get_legend_handles_labels(), frameon=False, fontsize=7, loc="outside lower left", ncols=2)
+    for ax, where in zip(rows[0], ("outside lower left", "outside lower right"), strict=True):
+        fig.legend(*ax.get_legend_handles_labels(), frameon=False, fontsize=8, loc=where, ncols=2)
     sns.despine(fig)
     return fig
 
@@ -56,4 +57,6 @@ def _over_choices(ax, study):
         ax.plot(found.mean(), place, "|", color=colour, markersize=14, markeredgewidth=2)
     ax.set_yticks(range(len(names)), [CHOSEN_BY[name] for name in names], fontsize=8)
     ax.invert_yaxis()
-    ax.set_xlabel("accuracy (%); orange: all weights, blue: 12 %", fontsize=8)
+    ax.plot([], [], "|", color=COLOURS[1], markersize=10, markeredgewidth=2, label="all weights")
+    ax.plot([], [], "|", color=COLOURS[0], markersize=10, markeredgewidth=2, label="12 % of them")
+    ax.set_xlabel("accuracy (%)")

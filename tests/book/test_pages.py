@@ -324,3 +324,39 @@ def test_docstrings_become_text():
     assert lines[0] == r"Returns \ ``x``\  and \*args, a\|b\_ ."
     assert lines[2] == "| \u00a0\u00a0\\1. kept" and lines[5] == "| \\- item"
     assert lines[7] == r"\ *Not*\  \ *so?*\ , a \* b"
+
+
+def test_the_api_shows_a_commands_options_without_their_help():
+    from deepid_lite.cli.main import train
+
+    shown, returns = deepid_book.readable_signature(
+        None, "function", "deepid_lite.cli.main.train", train, None, "(x)", None
+    )
+    assert "Annotated" not in shown and "Path" not in shown and shown.startswith("(data=") and returns is None
+    assert (
+        deepid_book.readable_signature(None, "function", "deepid_lite.nets.training.fit", train, None, "(x)", None)
+        is None
+    )
+
+
+def test_the_api_leaves_out_what_python_says_of_a_field():
+    from collections import namedtuple
+
+    field = namedtuple("Row", "name").name
+    assert deepid_book.no_numbered_fields(None, "attribute", "name", field, False, None)
+    assert deepid_book.no_numbered_fields(None, "function", "escape", deepid_book.escape, False, None) is None
+
+
+def test_handouts_name_sections_that_the_chapters_have():
+    headings = {}
+    for path in BOOK.glob("[0-9]*.md"):
+        found = re.findall(r"^#{1,4} (.+)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+        headings[int(path.name[:2])] = found
+    named = []
+    for path in (ROOT / "coursework").glob("ps*/*.md"):
+        text = " ".join(path.read_text(encoding="utf-8").split())
+        for chapter, *title in re.findall(r'[Cc]hapter (\d+), (?:\*([^*]+)\*|"([^"]+)")', text):
+            named.append((path.name, int(chapter), "".join(title)))
+    assert len(named) > 10
+    for handout, chapter, title in named:
+        assert any(heading.startswith(title) for heading in headings[chapter]), f"{handout}: chapter {chapter}, {title}"
