@@ -94,6 +94,17 @@ def test_what_chapters_4_6_and_13_say_of_the_signals():
     assert gains["none"] - gains["L2"] > 1, "with the signal Joint Bayesian adds less"
 
 
+def test_what_chapters_3_and_13_say_of_local_sharing():
+    """Each net with plain convolutions is behind, by more than a point on average, and was as long in training."""
+    record = load_result("sharing")
+    plain, local = (record["variants"][name] for name in ("plain convolution", "local sharing"))
+    found = against(record, "local sharing", n_draws=2000)["plain convolution"]
+    assert found.high < 0 and found.points < -1
+    accuracy = [[run["test"]["FC-4"]["accuracy"]["joint_bayesian"] for run in v["runs"].values()] for v in (plain, local)]
+    assert np.all(np.array(accuracy[0]) < np.array(accuracy[1]))
+    assert abs(plain["minutes"] / local["minutes"] - 1) < 0.1
+
+
 def test_what_chapter_15_says_of_pairs_at_both_scales():
     """Which answers are clear, what joining is worth, how often a person was looked at, and that ours is far below."""
     claims = [claim for claim in CLAIMS.values() if claim.study == "relational"]
