@@ -56,7 +56,7 @@ def test_what_chapter_12_says_of_the_ensemble():
 
 
 def test_what_chapters_4_and_13_say_of_lambda():
-    """A large weight harms and verification alone is far behind; half a point of held-out people is not there on LFW."""
+    """A large weight harms and verification alone is far behind; what held-out people gain LFW lacks."""
     record = load_result("lambda")
     joint, distance = (
         against(record, "identification only", kind, n_draws=2000) for kind in ("joint_bayesian", "euclidean")
@@ -100,7 +100,9 @@ def test_what_chapters_3_and_13_say_of_local_sharing():
     plain, local = (record["variants"][name] for name in ("plain convolution", "local sharing"))
     found = against(record, "local sharing", n_draws=2000)["plain convolution"]
     assert found.high < 0 and found.points < -1
-    accuracy = [[run["test"]["FC-4"]["accuracy"]["joint_bayesian"] for run in v["runs"].values()] for v in (plain, local)]
+    accuracy = [
+        [run["test"]["FC-4"]["accuracy"]["joint_bayesian"] for run in v["runs"].values()] for v in (plain, local)
+    ]
     assert np.all(np.array(accuracy[0]) < np.array(accuracy[1]))
     assert abs(plain["minutes"] / local["minutes"] - 1) < 0.1
 
