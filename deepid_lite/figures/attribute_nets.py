@@ -10,6 +10,7 @@ from deepid_lite.studies.neurons import LEFT_OUT
 
 ROWS = ("majority", "untrained", "HOG and colour", "from scratch", "identity, directly", "identity and attributes",
         "fine-tuned")  # fmt: skip
+SHOWN = {name: name for name in ROWS} | {"majority": "more frequent answer"}
 
 
 @figure("fig-attribute-nets", of="attribute_nets")
@@ -24,7 +25,7 @@ def figure_attribute_nets(result):
         above.plot(result["balanced"][name], place, "D", color=COLOURS[1], markersize=4)
     above.plot([], [], "o", color=COLOURS[0], label="accuracy")
     above.plot([], [], "D", color=COLOURS[1], markersize=4, label="balanced accuracy")
-    above.set_yticks(range(len(ROWS)), ROWS, fontsize=8)
+    above.set_yticks(range(len(ROWS)), SHOWN.values(), fontsize=8)
     above.set(xlabel="mean over the attributes (%)", xlim=(45, 100))
     above.invert_yaxis()
     _by_attribute(below, result, shown)
