@@ -103,6 +103,7 @@ def test_every_record_is_of_the_shipped_net(scale, net):
     """A record of an earlier net has no place beside those of the present one; ensembles have nets of their own."""
     shipped, of_nets = weights_hash(pretrained(net))[:16], {}
     for path in (results_folder() / scale).glob("*.json"):
-        if not path.stem.startswith("ensemble") and (found := read_record(path, "restore it with git").get("model_hash")):
+        found = read_record(path, "restore it with git").get("model_hash")
+        if found and not path.stem.startswith("ensemble"):
             of_nets[path.stem] = found
     assert len(of_nets) > 8 and {name for name, found in of_nets.items() if found != shipped} == set()
