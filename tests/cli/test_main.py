@@ -301,6 +301,7 @@ def test_ctrl_c_is_taken_before_much_is_loaded():
         def taken(number, handler):
             print(len({"numpy", "tempfile", "typer", "torch"} & set(sys.modules)), flush=True)
             handler(number, sys._getframe())
+        signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's & ignores it
         signal.signal = taken
         from deepid_lite.__main__ import main
         try:

@@ -222,7 +222,7 @@ REFUSED = {
     "no landmarks": (lambda p: zip_of(p / "a.zip", **{"a__1.png": picture()}), "nothing says where the faces are"),
     "nothing usable": (
         lambda p: zip_of(p / "a.zip", **{"a.png": b"x", "landmarks.json": json.dumps({"a.png": TEMPLATE.tolist()})}),
-        "none of its 1 pictures can be used; the first: a.png: corrupt",
+        "none of its 1 pictures can be used; the first: a.png: no picture that Pillow can read",
     ),
     "other names": (
         lambda p: zip_of(
