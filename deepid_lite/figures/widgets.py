@@ -26,7 +26,7 @@ def page(name, data):
     folder = resources.files("deepid_lite") / "widgets"
     template, shared = ((folder / file).read_text(encoding="utf-8") for file in (f"{name}.html", "shared.js"))
     # "</" would end the script element that the data lie in
-    data = json.dumps(data, separators=(",", ":")).replace("</", "<\\/")
+    data = json.dumps(data, separators=(",", ":"), allow_nan=False).replace("</", "<\\/")
     return template.replace("@SHARED@\n", shared).replace("@DATA@", data)
 
 
@@ -136,7 +136,10 @@ def margin_widget(verdicts, low=-3, high=4):
         margin = v.claim.margin
         rows.append({
             "name": v.claim.name, "statement": v.claim.statement,
-            "bars": [[round(end / margin, 2) for end in (d.low, d.value, d.high)] for d in _in_points(v.difference)],
+            "bars": [
+                [round(min(max(end / margin, low - 1), high + 1), 2) for end in (d.low, d.value, d.high)]
+                for d in _in_points(v.difference)
+            ],
             "words": [more(replace(v.claim, margin=factor * margin), v.difference) for factor in factors],
         })  # fmt: skip
     return page("margin", {"rows": rows, "factors": factors, "low": low, "high": high})

@@ -54,6 +54,10 @@ def test_a_larger_margin_turns_answers_one_way():
     assert plain["words"][10] == "yes" and set(on_two_places["words"]) == {"inconclusive", "no"}
     order = [("yes", "inconclusive", "no").index(word) for word in plain["words"]]
     assert order == sorted(order) and order[15] > order[14] == 0
+    unknown = verdict(Estimate(3.0, -np.inf, np.inf), margin=2.0)
+    assert data_of(widgets.margin_widget([unknown]))["rows"][0]["bars"] == [[-4, 1.5, 5]], (
+        "no interval: all of the width"
+    )
 
 
 def test_a_track_has_frames_maps_and_both_boxes():
