@@ -217,7 +217,7 @@ def list_modules(app, docname, source):
     if docname == "api":
         tables = []
         for room in ("", *ROOMS):
-            page, title = f"api_{room or 'ground'}.md", f"Room {room}" if room else "The ground"
+            page, title = f"api_{room or 'ground'}.md", f"Modules of {f'room {room}' if room else 'the ground'}"
             named = [(name.removeprefix(f"{room}."), first_line(name)) for name in modules_of(room)]
             rows = [f"| [`{short}`]({page}) | {sentence} |" for short, sentence in named]
             tables.append("\n".join([f"## {title}\n", "| module | what it is |", "|---|---|", *rows]))
